@@ -1,5 +1,6 @@
 //! Conditions: the tests of a rule on the captures of its route, and on the query, the header
-//! fields and the body of a request. Specification: `conditions.md`.
+//! fields and the body of a request, and on the commands of a push. Specification: `conditions.md`,
+//! `git.md`.
 
 mod body;
 mod captures;
@@ -7,6 +8,7 @@ mod explain;
 mod fault;
 mod finding;
 mod folded;
+mod git;
 mod integer;
 mod json;
 mod least;
@@ -29,13 +31,15 @@ pub(crate) use captures::CapturePlace;
 pub(crate) use explain::ExplainedView;
 pub(crate) use fault::ConditionFault;
 pub use finding::{Finding, FoundValue};
+pub(crate) use git::CommandVerdict;
+pub use git::{GitMembers, Push, PushWordsFault};
 pub(crate) use least::LeastParts;
 pub use outcome::{Outcome, Reason};
 pub use pairs::PlusReading;
 pub use raw::ConditionMembers;
 pub(crate) use raw::present_value;
-pub(crate) use rule::{Asked, Conditions, RuleFrame};
-pub use view::{ContentView, FieldValue, HeaderView, RequestParts};
+pub(crate) use rule::{Asked, Conditions, NeededPart, RuleFrame};
+pub use view::{ContentView, FieldValue, HeaderView, PushView, RequestParts};
 
 /// The most bytes of a text that is matched by a glob or a pattern.
 const MAX_TESTED_TEXT: usize = 8 * 1024;

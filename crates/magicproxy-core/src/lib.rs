@@ -144,7 +144,7 @@ mod upstream_name;
 
 pub use condition::{
     BodyJudge, BodyTests, ContentView, FieldValue, Finding, FoundValue, HeaderView, JudgedBody,
-    Outcome, PlusReading, Reason, RequestParts,
+    Outcome, PlusReading, Push, PushView, PushWordsFault, Reason, RequestParts,
 };
 pub use credential::{
     Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError,
@@ -152,8 +152,8 @@ pub use credential::{
 };
 pub use decision::{
     AccessRequest, Basis, BindError, BodyQuestion, Count, Decision, Denial, DeniedRequest,
-    DescribedBody, Foreseen, GrantQuestion, OwnerContext, Permit, PluginQuestion, Question,
-    RulesDecision,
+    DescribedBody, Foreseen, GrantQuestion, OwnerContext, Permit, PluginQuestion, PushPart,
+    PushQuestion, Question, RulesDecision,
 };
 pub use key::{
     AcceptError, AcceptedTokens, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId,

@@ -9,10 +9,10 @@
 
 use std::sync::Arc;
 
-use crate::condition::{BodyTests, Reason};
+use crate::condition::{BodyTests, NeededPart, Reason};
 use crate::method::is_never_admitted;
 use crate::plugin::PluginName;
-use crate::request::{Part, RequestView};
+use crate::request::RequestView;
 use crate::rule::{Rule, RuleEffects};
 use crate::target::RequestTarget;
 
@@ -22,6 +22,7 @@ mod list;
 mod matches;
 mod missing;
 mod overlap;
+mod pushes;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -70,8 +71,8 @@ pub(crate) enum PolicyDecision<'p> {
     NotAllowed,
     /// No rule allows the request, and it could not be judged by this one.
     Unknown(Reason),
-    /// A rule cannot decide before this part was read.
-    Needs(Part),
+    /// A rule cannot decide before this part is known.
+    Needs(NeededPart),
 }
 
 impl<'p> PolicyDecision<'p> {
@@ -88,7 +89,7 @@ impl<'p> PolicyDecision<'p> {
 enum ReadingDecision<'p> {
     Allowed(Candidate<'p>),
     NotAllowed(Option<Reason>),
-    Needs(Part),
+    Needs(NeededPart),
 }
 
 /// The reason for which rules that are each acceptable make no policy together.
@@ -200,7 +201,7 @@ impl Policy {
             return Ok(PolicyDecision::NotAllowed);
         }
         let matched = first.and_then(|candidate: Candidate<'_>| {
-            Some(MatchedRule { rule: candidate.written()?, state: candidate.state() })
+            Some(MatchedRule { rule: candidate.written()?, state: candidate.effects_on(request) })
         });
         Ok(matched.map_or(PolicyDecision::NotAllowed, PolicyDecision::Allowed))
     }
@@ -215,7 +216,7 @@ impl Policy {
         let mut reason = None;
         for candidate in self.candidates(request.method(), reading, steps) {
             let candidate = candidate?;
-            match candidate.decide(request, reading) {
+            match candidate.decide(request, reading, steps)? {
                 Ruling::Allows => return Ok(ReadingDecision::Allowed(candidate)),
                 Ruling::GivesWay => {}
                 Ruling::Unknown(unknown) => {

@@ -8,6 +8,7 @@ mod effects;
 mod empty;
 mod example;
 mod form;
+mod git;
 mod grants;
 mod list_items;
 mod misread;
@@ -26,7 +27,7 @@ use crate::condition::{ConditionFault, Conditions, RuleFrame};
 use crate::method::{Method, ParseMethodError, is_never_admitted};
 use crate::pattern::{Budget, Pattern, PatternError, PatternMode, Work};
 
-pub use crate::condition::ConditionMembers;
+pub use crate::condition::{ConditionMembers, GitMembers};
 pub use effects::{EffectInput, EffectInputFault, MAX_RULE_GRANTS, OwnerName, RuleEffects};
 pub use example::ExampleRequest;
 pub use form::schema;
@@ -34,7 +35,7 @@ pub(crate) use form::{RULE, RULES};
 pub use grants::{Document, Facts, HeldGrant, NewGrant, NoGrant};
 pub use list_items::{ItemAction, ListItem, ListItems, ListItemsDenial, ListItemsObject};
 pub(crate) use raw::OPERATORS_MEMBER;
-pub use raw::{EffectMembers, OneOrMany, PluginObject, RawRule, RuleObject};
+pub use raw::{EffectMembers, GitRuleObject, OneOrMany, PluginObject, RawRule, RuleObject};
 
 /// The most rules in a list.
 pub const MAX_RULES: usize = 1_000;
@@ -244,6 +245,11 @@ impl Rule {
         self.conditions.as_ref()
     }
 
+    /// True for a rule for git.
+    fn is_for_git(&self) -> bool {
+        matches!(self.raw, RawRule::Git(_))
+    }
+
     /// Returns the names of the header fields that the conditions test, in lower case.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {
         self.conditions.iter().flat_map(|conditions| conditions.header_names())
@@ -345,6 +351,7 @@ fn parts(raw: &RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Parts,
             (one_method(method)?, pattern.to_owned(), None, None)
         }
         RawRule::Plugin(_) => return Err(RuleReason::Plugin),
+        RawRule::Git(object) => return git::parts(object, mode, budget),
         RawRule::Object(object) => {
             let methods = match &object.method {
                 OneOrMany::One(method) => one_method(method)?,
@@ -502,6 +509,8 @@ enum RuleReason {
     Pattern(#[from] PatternError),
     #[error(transparent)]
     Route(#[from] route::ParseRouteError),
+    #[error(transparent)]
+    Git(#[from] git::RepositoryFault),
     #[error(transparent)]
     State(#[from] effects::EffectFault),
     #[error(transparent)]

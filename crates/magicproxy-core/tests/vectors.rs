@@ -15,6 +15,8 @@ mod conditions;
 mod exact_rules;
 #[path = "vectors/files.rs"]
 mod files;
+#[path = "vectors/git.rs"]
+mod git;
 #[path = "vectors/key_set.rs"]
 mod key_set;
 #[path = "vectors/make_revocation.rs"]

@@ -11,6 +11,7 @@ use super::words::{Expected, NOT_OF_SHAPE};
 /// A request that is explained, in one reading of its path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExplainedView<'r> {
+    pub(crate) method: &'r str,
     pub(crate) reading: &'r str,
     pub(crate) query: Option<&'r str>,
     pub(crate) parts: &'r RequestParts<'r>,
@@ -25,6 +26,9 @@ impl Conditions {
     /// nothing that is known is wrong.
     pub(crate) fn explain(&self, view: ExplainedView<'_>) -> Vec<Finding> {
         let mut findings = Findings::default();
+        if self.git().is_some_and(|git| !git.explain(&view, &mut findings)) {
+            return findings.into_vec();
+        }
         self.explain_captures(view.reading, &mut findings);
         if let Some(test) = self.query_test() {
             findings.extend(explain_query(test, view.query, view.parts.plus));

@@ -3,6 +3,7 @@
 use crate::pattern::PatternError;
 
 use super::MAX_LISTED_NAMES;
+use super::git::GitFault;
 use super::integer::MAX_INTEGER;
 use super::parse::{
     MAX_CONDITION_BYTES, MAX_LISTED_VALUES, MAX_TEST_NESTING, MAX_TEST_TEXT, MAX_TESTS,
@@ -101,4 +102,6 @@ pub(super) enum FaultKind {
     TooLarge,
     #[error("`each` and `object` go at most {MAX_TEST_NESTING} levels deep")]
     TooDeep,
+    #[error(transparent)]
+    Git(#[from] GitFault),
 }

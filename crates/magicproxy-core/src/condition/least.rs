@@ -21,6 +21,7 @@ use serde_json::Value;
 use crate::pattern::{Least, SearchSteps};
 
 use super::body::{BodyKind, BodyTest, FORM, Shapes, lists};
+use super::git::least_of_git;
 use super::names::{ListedName, NamesTest};
 use super::outcome::Outcome;
 use super::pairs::least_pairs;
@@ -49,6 +50,9 @@ struct LeastBody {
 impl Conditions {
     /// Returns the least parts for which the conditions of all these rules are true.
     pub(crate) fn least(all: &[&Self], steps: &SearchSteps) -> Least<LeastParts> {
+        if let Some(least) = least_of_git(all, steps) {
+            return least;
+        }
         let query = match least_query(all, steps) {
             Least::Nothing(place) => return Least::Nothing(place),
             other => other,

@@ -1,5 +1,7 @@
 //! The three values of a test, and the reasons for the third. `conditions.md` sections 3 and 5.
 
+use magicproxy_git::CommandListFault;
+
 /// The outcome of a test of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -77,6 +79,12 @@ pub enum Reason {
     /// Judging takes too many steps.
     #[error("judging the body takes too many steps")]
     BodySteps,
+    /// The commands of a push cannot be read.
+    #[error("the commands of the push cannot be read: {0}")]
+    Commands(CommandListFault),
+    /// An update of a push is not proved to be a fast-forward.
+    #[error("an update of the push is not proved to be a fast-forward")]
+    NotFastForward,
 }
 
 impl Reason {
@@ -104,6 +112,8 @@ impl Reason {
             Self::FormValue => "form_value",
             Self::FormOverride => "form_override",
             Self::BodySteps => "body_steps",
+            Self::Commands(fault) => fault.code(),
+            Self::NotFastForward => "git_not_fast_forward",
         }
     }
 }

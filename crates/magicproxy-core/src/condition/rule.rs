@@ -8,6 +8,7 @@ use crate::pattern::Budget;
 use super::body::{BodyTest, Shapes};
 use super::captures::CapturePlace;
 use super::fault::{ConditionFault, FaultKind};
+use super::git::{GitAsked, GitTest};
 use super::media_type::is_media_type;
 use super::names::{ListedName, NamesTest};
 use super::outcome::{Outcome, Reason};
@@ -29,6 +30,8 @@ pub(crate) struct Conditions {
     query: Option<NamesTest>,
     headers: Vec<ListedName>,
     body: BodyTest,
+    /// The test of a rule for git. The other tests are then about its batches of LFS.
+    git: Option<Box<GitTest>>,
 }
 
 /// What conditions must fit in the rest of their rule.
@@ -47,8 +50,19 @@ pub(crate) struct RuleFrame<'r> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     Outcome(Outcome),
-    /// Everything but the body is right, and the body is not read.
-    NeedsBody,
+    /// Everything but this part is right, and the part is not known.
+    Needs(NeededPart),
+}
+
+/// A part of a request without which a rule cannot be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NeededPart {
+    /// The whole body.
+    Body,
+    /// The commands of a push.
+    Commands,
+    /// Which updates of a push are fast-forwards.
+    FastForwards,
 }
 
 impl Conditions {
@@ -84,7 +98,25 @@ impl Conditions {
         };
         let body = read_body(&mut reader, members, frame)?;
         let query = read_query(&mut reader, members)?;
-        Ok(Some(Self { captures, query, headers, body }))
+        Ok(Some(Self { captures, query, headers, body, git: None }))
+    }
+
+    /// Makes the conditions of a rule for git.
+    pub(super) fn of_git(git: GitTest, batch: Option<NamesTest>) -> Self {
+        let (query, body) = match batch {
+            Some(object) => {
+                let shapes = Shapes { object: Some(object), ..Shapes::default() };
+                (Some(NamesTest::default()), BodyTest::Shaped(Box::new(shapes)))
+            }
+            None => (None, BodyTest::Unsaid),
+        };
+        let (captures, headers) = (Vec::new(), Vec::new());
+        Self { captures, query, headers, body, git: Some(Box::new(git)) }
+    }
+
+    /// Returns the test of a rule for git.
+    pub(super) fn git(&self) -> Option<&GitTest> {
+        self.git.as_deref()
     }
 
     pub(super) fn capture_tests(&self) -> &[(String, CapturePlace, ValueTest)] {
@@ -111,6 +143,18 @@ impl Conditions {
     /// Tests a request in one reading of its path.
     pub(crate) fn ask(
         &self,
+        (method, reading): (&str, &str),
+        query: Option<&str>,
+        parts: &RequestParts<'_>,
+    ) -> Asked {
+        match self.git().map(|git| git.ask((method, reading), query, parts)) {
+            Some(GitAsked::Asked(asked)) => asked,
+            Some(GitAsked::Batch) | None => self.ask_of_parts(reading, query, parts),
+        }
+    }
+
+    fn ask_of_parts(
+        &self,
         reading: &str,
         query: Option<&str>,
         parts: &RequestParts<'_>,
@@ -126,7 +170,7 @@ impl Conditions {
             (Some(body), _) => body,
             // A request that is unknown already is unknown or false, whatever its body is.
             (None, Outcome::Unknown(_)) => Outcome::True,
-            (None, _) => return Asked::NeedsBody,
+            (None, _) => return Asked::Needs(NeededPart::Body),
         };
         Asked::Outcome(head.and(body))
     }
@@ -141,7 +185,8 @@ impl Conditions {
         let captures: usize = self.captures.iter().map(|(_, _, test)| test.memory_bytes()).sum();
         let headers: usize = self.headers.iter().map(ListedName::memory_bytes).sum();
         let query = self.query.as_ref().map_or(0, NamesTest::memory_bytes);
-        captures + headers + query + self.body.memory_bytes()
+        let git = self.git().map_or(0, GitTest::memory_bytes);
+        captures + headers + query + git + self.body.memory_bytes()
     }
 
     pub(super) fn of_captures(&self, reading: &str) -> Outcome {

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use magicproxy_git::CommandListFault;
+
 use super::body::JudgedBody;
+use super::git::Push;
 use super::pairs::PlusReading;
 
 /// The header fields of a request as the upstream will get them.
@@ -43,6 +46,17 @@ pub enum ContentView<'r> {
     Judged(&'r JudgedBody),
 }
 
+/// What is known of the push that a request asks for: `git.md` section 3.
+#[derive(Clone, Copy, Debug)]
+pub enum PushView<'r> {
+    /// Nothing: the beginning of the content was not read.
+    Unread,
+    /// The commands, and perhaps which updates are fast-forwards.
+    Listed(&'r Push),
+    /// The content does not begin with a list of commands, for this reason.
+    Unreadable(CommandListFault),
+}
+
 /// The parts of a request beside method and target.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestParts<'r> {
@@ -52,12 +66,19 @@ pub struct RequestParts<'r> {
     pub content: ContentView<'r>,
     /// The meaning of `+` in the query.
     pub plus: PlusReading,
+    /// The push, if the request may be one.
+    pub push: PushView<'r>,
 }
 
 impl Default for RequestParts<'_> {
     /// Parts of which nothing is known: no rule with conditions on header fields or the body allows
     /// the request.
     fn default() -> Self {
-        Self { headers: &UnknownHeaders, content: ContentView::Unread, plus: PlusReading::Both }
+        Self {
+            headers: &UnknownHeaders,
+            content: ContentView::Unread,
+            plus: PlusReading::Both,
+            push: PushView::Unread,
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod authorize;
 mod decision;
 mod foreseen;
+mod push_reasons;
 
 use std::sync::Arc;
 
@@ -18,7 +19,8 @@ use crate::upstream_name::UpstreamName;
 
 pub use authorize::{AccessRequest, Denial, DeniedRequest};
 pub use decision::{
-    BodyQuestion, Decision, GrantQuestion, PluginQuestion, Question, RulesDecision,
+    BodyQuestion, Decision, GrantQuestion, PluginQuestion, PushPart, PushQuestion, Question,
+    RulesDecision,
 };
 pub use foreseen::{DescribedBody, Foreseen};
 

@@ -55,6 +55,9 @@ pub enum Kind {
     UpTo(usize, &'static Form),
     /// A text of this form, or an object with these members.
     TextOrObject(&'static Form, &'static [Member]),
+    /// A text of this form, or an object: with the members of the second list if it has the first
+    /// one of them, and else with those of the first list.
+    TextOrEither(&'static Form, &'static [Member], &'static [Member]),
     /// An object with these members.
     Object(&'static [Member]),
     /// An object with names of the writer's choice.

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use super::list::RuleList;
 use super::matches::Matches;
 use super::steps::{DecisionSteps, ExhaustedSteps};
-use crate::condition::{Asked, Conditions, Outcome, Reason};
-use crate::request::Part;
+use crate::condition::{Asked, Conditions, NeededPart, Outcome, Reason};
 use crate::request::RequestView;
 use crate::rule::RuleEffects;
 
@@ -49,8 +48,8 @@ pub(super) enum Ruling {
     /// The rule denies the request, and no later rule is asked. A reason tells what could not be
     /// judged.
     Denies(Option<Reason>),
-    /// The rule cannot decide before this part of the request was read.
-    Needs(Part),
+    /// The rule cannot decide before this part of the request is known.
+    Needs(NeededPart),
 }
 
 impl<'p, 'r> Candidates<'p, 'r> {
@@ -97,7 +96,19 @@ impl<'p> Iterator for Candidates<'p, '_> {
 
 impl<'p> Candidate<'p> {
     /// Decides the request by this rule, in one reading of its path.
-    pub(super) fn decide(&self, request: &RequestView<'_>, reading: &str) -> Ruling {
+    pub(super) fn decide(
+        &self,
+        request: &RequestView<'_>,
+        reading: &str,
+        steps: &DecisionSteps,
+    ) -> Result<Ruling, ExhaustedSteps> {
+        if let Some(conditions) = self.conditions() {
+            steps.take(conditions.push_steps(request.parts()))?;
+        }
+        Ok(self.rule_on(request, reading))
+    }
+
+    fn rule_on(&self, request: &RequestView<'_>, reading: &str) -> Ruling {
         let has_effects = self.state().is_some();
         // A rule with effects applies to targets with one reading only. On other targets the rule
         // denies instead of yielding, since a later rule may demand less.
@@ -105,13 +116,14 @@ impl<'p> Candidate<'p> {
             return Ruling::Denies(None);
         }
         let Some(conditions) = self.conditions() else { return Ruling::Allows };
-        match conditions.ask(reading, request.target().query(), request.parts()) {
+        let asked = (request.method(), reading);
+        match conditions.ask(asked, request.target().query(), request.parts()) {
             Asked::Outcome(Outcome::True) => Ruling::Allows,
             Asked::Outcome(Outcome::False) => Ruling::GivesWay,
             // A request that is garbled on purpose must not reach a rule without the effects.
             Asked::Outcome(Outcome::Unknown(reason)) if has_effects => Ruling::Denies(Some(reason)),
             Asked::Outcome(Outcome::Unknown(reason)) => Ruling::Unknown(reason),
-            Asked::NeedsBody => Ruling::Needs(Part::Body),
+            Asked::Needs(part) => Ruling::Needs(part),
         }
     }
 
@@ -129,6 +141,12 @@ impl<'p> Candidate<'p> {
     /// Returns the text of the rule.
     pub(super) fn written(&self) -> Option<&'p Arc<str>> {
         self.list.rules().get(self.rule)
+    }
+
+    /// Returns the effects of the rule on this request, which it allows.
+    pub(super) fn effects_on(&self, request: &RequestView<'_>) -> Option<&'p Arc<RuleEffects>> {
+        let applies = |conditions: &Arc<Conditions>| conditions.has_effects_on(request.parts());
+        self.state().filter(|_| self.conditions().is_none_or(applies))
     }
 
     /// Returns the effects of the rule.

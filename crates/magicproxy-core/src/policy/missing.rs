@@ -86,8 +86,10 @@ impl Policy {
             }
             for candidate in self.candidates(request.method(), reading, steps) {
                 let Ok(candidate) = candidate else { return unmet };
-                let ends = matches!(candidate.decide(request, reading), Ruling::Denies(_));
+                let Ok(ruling) = candidate.decide(request, reading, steps) else { return unmet };
+                let ends = matches!(ruling, Ruling::Denies(_));
                 let view = ExplainedView {
+                    method: request.method(),
                     reading,
                     query: request.target().query(),
                     parts: request.parts(),

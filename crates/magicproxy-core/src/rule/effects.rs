@@ -6,7 +6,7 @@ use std::fmt;
 use super::counted::CountedRule;
 use super::grants::{Document, Facts, GrantFault, GrantTemplate, NewGrant, NoGrant};
 use super::list_items::{ListItem, ListItems, ListItemsDenial, ListItemsFault};
-use super::raw::RuleObject;
+use super::raw::{GitRuleObject, RuleObject};
 use crate::key::CredentialBinding;
 use crate::limit::Limit;
 use crate::pattern::PatternMode;
@@ -150,6 +150,24 @@ impl RuleEffects {
         }))
     }
 
+    /// Reads the effects of a rule for git; `None` if it has none.
+    pub(super) fn parse_git(object: &GitRuleObject) -> Result<Option<Self>, EffectFault> {
+        if object.limit.is_none() && object.owner.is_none() {
+            return Ok(None);
+        }
+        if object.members.git != "push" {
+            return Err(EffectFault::GitPush);
+        }
+        let owner = object.owner.as_deref();
+        let owner =
+            owner.map(|name| OwnerName::parse(name).ok_or(EffectFault::Owner)).transpose()?;
+        let counter =
+            Partition::of(&[b"rule", &serde_json::to_vec(object).unwrap_or_default()]);
+        let limit = object.limit;
+        let (grants, receipt, list_items) = (Vec::new(), false, None);
+        Ok(Some(Self { counter, owner, grants, receipt, limit, list_items }))
+    }
+
     /// The name of the rule's count.
     #[must_use]
     pub fn counter(&self) -> Vec<u8> {
@@ -260,6 +278,8 @@ pub(super) enum EffectFault {
     ReceiptOfNothing,
     #[error("`list_items` and `grants` do not go together")]
     ItemsAndGrants,
+    #[error("`limit` is for `push`: it counts pushes")]
+    GitPush,
     #[error("`owner` must be 1 to 64 characters of `A-Z a-z 0-9 . _ -`")]
     Owner,
     #[error(transparent)]

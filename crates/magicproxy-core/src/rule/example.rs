@@ -75,7 +75,12 @@ impl Rule {
 
 impl ExampleRequest {
     /// Returns the least request that all these rules allow, as [`Rule::witness`].
+    ///
+    /// `None` for rules for git, whose requests are no texts.
     pub(crate) fn of(rules: &[&Rule]) -> Option<Self> {
+        if rules.iter().any(|rule| rule.is_for_git()) {
+            return None;
+        }
         let steps = SearchSteps::new();
         let conditions: Vec<&Conditions> =
             rules.iter().filter_map(|rule| Some(&**rule.conditions()?)).collect();

@@ -20,8 +20,8 @@ pub fn schema() -> Value {
 
 /// A rule in either form.
 pub(crate) static RULE: Form = Form {
-    expected: "a rule: `GET /pattern`, or an object with `method` and `path` or `route`",
-    kind: Kind::TextOrObject(
+    expected: "a rule: `GET /pattern`, or an object with `method` and `path` or `route`, or with `git`",
+    kind: Kind::TextOrEither(
         &LINE,
         &[
             Member::new("method", &METHOD, Needed),
@@ -41,8 +41,35 @@ pub(crate) static RULE: Form = Form {
             Member::new("list_items", &LIST_ITEMS, Optional),
             Member::new("owner", &OWNER, Operators),
         ],
+        &[
+            Member::new("git", &GIT, Needed),
+            Member::new("repository", &REPOSITORY, Needed),
+            Member::new("refs", &REFS, Optional),
+            Member::new("create", &FLAG, Optional),
+            Member::new("delete", &FLAG, Optional),
+            Member::new("force", &FLAG, Optional),
+            Member::new("options", &REFS, Optional),
+            Member::new("max_commands", &MAX_COMMANDS, Optional),
+            Member::new("operations", &OPERATIONS, Optional),
+            Member::new("locks", &FLAG, Optional),
+            Member::new("limit", &limit::FORM, Optional),
+            Member::new("owner", &OWNER, Operators),
+        ],
     ),
 };
+
+static GIT: Form = Form { expected: "`push`, `fetch` or `lfs`", kind: Kind::Text };
+static REPOSITORY: Form =
+    Form { expected: "the path of a repository such as `/acme/site`, as a text", kind: Kind::Text };
+static REFS: Form = Form {
+    expected: "a text, a list of texts, or an object such as {\"glob\": \"refs/heads/agent/*\"}",
+    kind: Kind::Any,
+};
+static FLAG: Form = Form { expected: "`true` or `false`", kind: Kind::Flag };
+static MAX_COMMANDS: Form = Form { expected: "a number from 1 to 1,000", kind: Kind::Number };
+static OPERATIONS: Form =
+    Form { expected: "`download`, `upload`, or a list of both", kind: Kind::Many(&OPERATION) };
+static OPERATION: Form = Form { expected: "`download` or `upload`", kind: Kind::Text };
 
 /// A plugin in a rule's place, in a scope.
 static PLUGIN: Form = Form {

@@ -47,6 +47,10 @@ pub(super) enum MisreadRule {
     Template { found: String, right: String },
     #[error("a rule never sees the query: write `{0}`")]
     TemplateQuery(String),
+    #[error(
+        "words are for the command line: write an object such as {{\"git\": \"fetch\", \"repository\": \"/acme/site\"}}"
+    )]
+    GitWords,
 }
 
 /// Returns the misreading that a rule invites, if any.
@@ -54,6 +58,7 @@ pub(super) fn of(raw: &RawRule) -> Option<MisreadRule> {
     match raw {
         RawRule::Text(rule) => of_text(rule),
         RawRule::Object(object) => of_object(object),
+        RawRule::Git(object) => of_template(&object.members.repository, ""),
         RawRule::Plugin(_) => None,
     }
 }
@@ -71,6 +76,9 @@ fn of_object(object: &RuleObject) -> Option<MisreadRule> {
 }
 
 fn of_text(rule: &str) -> Option<MisreadRule> {
+    if rule.starts_with("git ") {
+        return Some(MisreadRule::GitWords);
+    }
     if let Some(right) = without_method(rule) {
         return Some(right);
     }

@@ -7,7 +7,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::condition::{ConditionMembers, present_value};
+use crate::condition::{ConditionMembers, GitMembers, present_value};
 use crate::json::form::{FormFaults, ValueFault};
 use crate::json::{one_or_more, present, present_object};
 use crate::limit::Limit;
@@ -24,6 +24,8 @@ pub enum RawRule {
     /// The object form: `{ "method": …, "path": … }` or `{ "method": …, "route": … }`, perhaps with
     /// members for effects.
     Object(Box<RuleObject>),
+    /// A rule for git: `{ "git": …, "repository": … }`.
+    Git(Box<GitRuleObject>),
     /// A plugin in a rule's place: `{ "plugin": … }`. No rule, and in scopes only.
     Plugin(PluginObject),
 }
@@ -83,6 +85,20 @@ pub struct EffectMembers {
     pub owner: Option<String>,
 }
 
+/// The object form of a rule for git.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct GitRuleObject {
+    /// The members for the repository and for what may be done with it.
+    #[serde(flatten)]
+    pub members: GitMembers,
+    /// The limit on pushes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+    /// The name of the owner of the count, instead of the token's owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
 /// A plugin, named in a rule's place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PluginObject {
@@ -108,6 +124,7 @@ impl RawRule {
         match self {
             Self::Text(_) => false,
             Self::Object(object) => object.state.owner.is_some(),
+            Self::Git(object) => object.owner.is_some(),
             Self::Plugin(_) => true,
         }
     }
@@ -116,6 +133,7 @@ impl RawRule {
     pub(crate) fn is_plain(&self) -> bool {
         match self {
             Self::Object(object) => object.conditions.is_empty() && self.is_stateless(),
+            Self::Git(_) => false,
             Self::Text(_) | Self::Plugin(_) => self.is_stateless(),
         }
     }
@@ -125,6 +143,7 @@ impl RawRule {
         match self {
             Self::Text(_) => true,
             Self::Object(object) => object.state == EffectMembers::default(),
+            Self::Git(object) => object.limit.is_none() && object.owner.is_none(),
             Self::Plugin(_) => false,
         }
     }
@@ -167,11 +186,35 @@ struct Members {
     #[serde(default, deserialize_with = "present")]
     owner: Option<String>,
     #[serde(default, deserialize_with = "present")]
+    git: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    repository: Option<String>,
+    #[serde(default, deserialize_with = "present_value")]
+    refs: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    create: Option<bool>,
+    #[serde(default, deserialize_with = "present")]
+    delete: Option<bool>,
+    #[serde(default, deserialize_with = "present")]
+    force: Option<bool>,
+    #[serde(default, deserialize_with = "present_value")]
+    options: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    max_commands: Option<u64>,
+    #[serde(default, deserialize_with = "one_or_more")]
+    operations: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    locks: Option<bool>,
+    #[serde(default, deserialize_with = "present")]
     plugin: Option<String>,
 }
 
 impl Members {
-    fn rule<E: serde::de::Error>(self) -> Result<RawRule, E> {
+    fn rule<E: serde::de::Error>(mut self) -> Result<RawRule, E> {
+        let git = self.take_git();
+        if git != GitMembers::default() || self.git.is_some() {
+            return self.git_rule(git);
+        }
         if self.receipt == Some(false) {
             return Err(E::custom(ValueFault::Receipt));
         }
@@ -212,6 +255,42 @@ impl Members {
             conditions,
             state,
         })))
+    }
+}
+
+impl Members {
+    /// Takes the members of a rule for git; the names of its kind and of its repository are empty.
+    fn take_git(&mut self) -> GitMembers {
+        GitMembers {
+            git: String::new(),
+            repository: String::new(),
+            refs: self.refs.take(),
+            create: self.create.take(),
+            delete: self.delete.take(),
+            force: self.force.take(),
+            options: self.options.take(),
+            max_commands: self.max_commands.take(),
+            operations: self.operations.take(),
+            locks: self.locks.take(),
+        }
+    }
+
+    fn git_rule<E: serde::de::Error>(self, members: GitMembers) -> Result<RawRule, E> {
+        let Self { method, path, route, captures, query, headers, json, json_each, form, .. } = self;
+        let Self { body, content_type, grants, receipt, limit, list_items, owner, plugin, .. } = self;
+        let values = [captures, query, headers, json, json_each, form, body, content_type];
+        let is_alone = method.is_none()
+            && [path, route, plugin].iter().all(Option::is_none)
+            && values.iter().all(Option::is_none)
+            && grants.is_none()
+            && receipt.is_none()
+            && list_items.is_none();
+        let (Some(git), true) = (self.git, is_alone) else {
+            return Err(E::custom(ValueFault::GitMembers));
+        };
+        let repository = self.repository.ok_or_else(|| E::missing_field("repository"))?;
+        let members = GitMembers { git, repository, ..members };
+        Ok(RawRule::Git(Box::new(GitRuleObject { members, limit, owner })))
     }
 }
 
@@ -286,6 +365,14 @@ impl fmt::Display for RawRule {
                 let target = object.route.as_deref().or(object.path.as_deref()).unwrap_or_default();
                 let methods = object.method.words().collect::<Vec<_>>().join("|");
                 write!(formatter, "{methods} {target}{}{}", object.conditions, object.state)
+            }
+            Self::Git(object) => {
+                let state = EffectMembers {
+                    limit: object.limit,
+                    owner: object.owner.clone(),
+                    ..EffectMembers::default()
+                };
+                write!(formatter, "{}{state}", object.members)
             }
             Self::Plugin(object) => write!(formatter, "plugin {}", object.plugin),
         }

@@ -37,7 +37,7 @@ impl RawRule {
                 })),
                 _ => None,
             },
-            Self::Plugin(_) => None,
+            Self::Git(_) | Self::Plugin(_) => None,
         }
     }
 

@@ -170,7 +170,7 @@ impl Claims {
     fn restrict_unseen(&self) -> bool {
         let reads_otherwise = |rule: &RawRule| match rule {
             RawRule::Text(text) => names_class(text),
-            RawRule::Object(_) | RawRule::Plugin(_) => true,
+            RawRule::Object(_) | RawRule::Git(_) | RawRule::Plugin(_) => true,
         };
         self.caveats.is_some()
             || self.nbf.is_some()
@@ -199,6 +199,7 @@ fn is_written_as_claimed(rule: &RawRule) -> bool {
     match rule {
         RawRule::Text(_) => rule.to_object_form().is_none(),
         RawRule::Object(_) => !rule.is_plain() && rule.to_object_form().is_none(),
+        RawRule::Git(_) => true,
         RawRule::Plugin(_) => false,
     }
 }

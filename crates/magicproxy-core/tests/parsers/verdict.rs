@@ -97,7 +97,7 @@ impl Token {
             ceiling: None,
             sender: None,
             now: NOW,
-            parts: RequestParts { headers: &fields, content, plus },
+            parts: RequestParts { headers: &fields, content, plus, ..RequestParts::default() },
             steps: &steps,
         };
         let decision = match self.token.decide(&access) {

@@ -193,6 +193,7 @@ fn a_child_allows_no_body_that_its_parent_does_not() {
                         headers: &fields,
                         content: ContentView::Unread,
                         plus: PlusReading::Both,
+                        ..RequestParts::default()
                     },
                     steps: &steps,
                 };

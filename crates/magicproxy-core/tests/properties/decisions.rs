@@ -175,7 +175,7 @@ fn judged(
         decision = match decision {
             Decision::Allowed(permit) => return Ok(permit),
             Decision::Denied(denial) => return Err(format!("{denial:?}")),
-            Decision::Needs(Question::Body(_)) => {
+            Decision::Needs(Question::Body(_) | Question::Push(_)) => {
                 return Err("no rule here looks into bodies".into());
             }
             Decision::Needs(Question::Grants(question)) => with_grants(world, question, access),

@@ -281,7 +281,8 @@ impl Gate {
     /// Returns the parts of a request that conditions see.
     fn visible_parts<'p>(&self, sent: &'p SentFields<'_>, body: &RequestBody) -> RequestParts<'p> {
         let content = if body.is_empty() { ContentView::Empty } else { ContentView::Unread };
-        RequestParts { headers: sent, content, plus: self.upstream.query_plus }
+        let plus = self.upstream.query_plus;
+        RequestParts { headers: sent, content, plus, ..RequestParts::default() }
     }
 
     /// Gathers what the ledger needs to reserve a request's state.

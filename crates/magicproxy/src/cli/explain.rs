@@ -51,11 +51,16 @@ pub(crate) struct ExplainArgs {
     settings: SettingsArgs,
     /// The token: `@FILE`, `-` for standard input, `env:NAME`, or itself
     token: String,
-    /// The method, in upper case
+    /// The method, in upper case; or `git` for a question about git
     method: String,
     /// A URL of the proxy or of the API (of its preset, too), or a path: below a mount, or of the
-    /// API that the token is for
+    /// API that the token is for; behind `git` the word `push` or `fetch`
     url: String,
+    /// Behind `git push` and `git fetch`: the repository, as a URL or a path. Behind `git push`, then,
+    /// each reference: `refs/heads/main` for a fast-forward, `create:REF`, `delete:REF`,
+    /// `force:REF`, and `option:TEXT` for a push option
+    #[arg(value_name = "GIT")]
+    git: Vec<String>,
     /// Ask a running proxy instead of deciding with the private key; it says what would be needed
     /// only for tokens minted with `--explain`
     #[arg(long, value_name = "URL", group = "asked")]
@@ -79,6 +84,7 @@ pub(crate) struct ExplainArgs {
 
 /// Prints the decision; exit code 3 for a refusal, 2 where it depends on a body that is not given.
 pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Failure> {
+    let (args, push) = git::read(args)?;
     let body = ExplainedBody::read(args.body.as_deref(), &args.token)?;
     let token = secret::from_argument(&args.token, environment)?;
     let config = settings::load(args.settings.into_flags(), environment)?;
@@ -104,6 +110,8 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         config: &config,
         headers: &headers,
         body: &body,
+        push: push.as_ref(),
+        push_words: args.git.get(1..).unwrap_or_default(),
     };
     let verdict = match &args.proxy {
         Some(url) => question.ask(&args.asking.peer_for_secrets(url)?)?,
@@ -129,7 +137,7 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
     match verdict.outcome {
         Outcome::Allowed => Ok(()),
         Outcome::Denied { .. } => Err(Failure::Denied),
-        Outcome::NeedsBody => Err(Failure::Undecided),
+        Outcome::NeedsBody | Outcome::NeedsCommands => Err(Failure::Undecided),
     }
 }
 
@@ -237,6 +245,9 @@ struct Question<'a> {
     config: &'a Config,
     headers: &'a Headers,
     body: &'a ExplainedBody,
+    /// The push, if the question is about one.
+    push: Option<&'a Push>,
+    push_words: &'a [String],
 }
 
 impl Question<'_> {
@@ -244,6 +255,9 @@ impl Question<'_> {
         let mut question = json!({ "method": self.method, "target": self.target });
         self.headers.put_in(&mut question);
         self.body.put_in(&mut question);
+        if let (Some(_), Some(members)) = (self.push, question.as_object_mut()) {
+            members.insert("push".to_owned(), json!(self.push_words));
+        }
         let question = question.to_string();
         if question.len() > MAX_QUESTION_BYTES {
             return Err(Failure::usage(format!(
@@ -298,9 +312,11 @@ impl Question<'_> {
             steps: &DecisionSteps::new(),
         };
         let longest = upstream.max_inspected_body;
-        let body = DescribedBody { body: self.body.bytes(), longest, guarded: &guarded };
+        let (body, push) = (self.body.bytes(), self.push);
+        let body = DescribedBody { body, longest, guarded: &guarded, push };
         let decided = match token.foresee(&access, body) {
             Foreseen::NeedsBody => Verdict::needing_body(),
+            Foreseen::NeedsCommands => Verdict::needing_commands(),
             Foreseen::TooLong => Verdict::refused(
                 "body_too_large",
                 format!(

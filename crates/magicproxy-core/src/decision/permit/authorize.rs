@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Basis, Count, Permit};
-use crate::condition::{BodyTests, Reason, RequestParts};
+use crate::condition::{BodyTests, NeededPart, Reason, RequestParts};
 use crate::key::CredentialBinding;
 use crate::limit::MAX_CAVEAT_COUNTERS;
 use crate::method::is_never_admitted;
@@ -12,7 +12,7 @@ use crate::plugin::Consent;
 use crate::policy::{
     DecisionSteps, ExhaustedSteps, MatchedRule, Policy, PolicyDecision, RuleOrigin, UnmetRule,
 };
-use crate::request::{Part, RequestView};
+use crate::request::RequestView;
 use crate::rule::{HeldGrant, RuleEffects};
 use crate::state::Partition;
 use crate::target::RequestTarget;
@@ -61,8 +61,8 @@ pub struct DeniedRequest<'a> {
 #[derive(Debug)]
 pub(super) enum NoPermit {
     Denied(Denial),
-    /// A rule cannot decide before this part was read.
-    Needs(Part),
+    /// A rule cannot decide before this part is known.
+    Needs(NeededPart),
 }
 
 impl AccessRequest<'_> {

@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use super::authorize::NoPermit;
 use super::{AccessRequest, Denial, Permit};
-use crate::condition::BodyTests;
+use crate::condition::{BodyTests, NeededPart};
 use crate::key::CredentialBinding;
 use crate::plugin::{Consent, PluginName, Verdict};
-use crate::request::Part;
 use crate::rule::HeldGrant;
 use crate::state::Partition;
 use crate::token::VerifiedToken;
@@ -38,6 +37,25 @@ pub enum Question {
     Plugins(PluginQuestion),
     /// The request's body, into which some rule looks.
     Body(BodyQuestion),
+    /// The push that the request asks for, of which some rule knows too little.
+    Push(PushQuestion),
+}
+
+/// The question for a part of a push, since the decision depends on it. Once the part is known, the
+/// request is decided anew. `git.md` section 3.
+#[derive(Debug)]
+pub struct PushQuestion {
+    token: Arc<VerifiedToken>,
+    part: PushPart,
+}
+
+/// A part of a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushPart {
+    /// The commands, which stand at the beginning of the content.
+    Commands,
+    /// Which of its [updates](crate::Push::updates) are fast-forwards.
+    FastForwards,
 }
 
 /// The question for the body of a request, since the decision depends on it. Once the body was read
@@ -91,9 +109,12 @@ impl VerifiedToken {
         match self.decide(access) {
             Decision::Allowed(permit) => Ok(permit),
             Decision::Denied(denial) => Err(denial),
-            Decision::Needs(Question::Grants(_) | Question::Plugins(_) | Question::Body(_)) => {
-                Err(Denial::NotAllowed)
-            }
+            Decision::Needs(
+                Question::Grants(_)
+                | Question::Plugins(_)
+                | Question::Body(_)
+                | Question::Push(_),
+            ) => Err(Denial::NotAllowed),
         }
     }
 }
@@ -108,7 +129,9 @@ impl Decision {
         match self {
             Self::Allowed(permit) => Ok(RulesDecision(permit)),
             Self::Denied(denial) => Err(denial.clone()),
-            Self::Needs(Question::Grants(_) | Question::Body(_)) => Err(Denial::NotAllowed),
+            Self::Needs(Question::Grants(_) | Question::Body(_) | Question::Push(_)) => {
+                Err(Denial::NotAllowed)
+            }
             Self::Needs(Question::Plugins(question)) => {
                 question.otherwise.as_ref().map(RulesDecision).ok_or(Denial::NotAllowed)
             }
@@ -141,10 +164,14 @@ impl Decision {
     }
 
     /// Returns the question for a part of the request.
-    fn needing(token: &Arc<VerifiedToken>, part: Part) -> Self {
-        match part {
-            Part::Body => Self::Needs(Question::Body(BodyQuestion { token: Arc::clone(token) })),
-        }
+    fn needing(token: &Arc<VerifiedToken>, part: NeededPart) -> Self {
+        let token = Arc::clone(token);
+        let part = match part {
+            NeededPart::Body => return Self::Needs(Question::Body(BodyQuestion { token })),
+            NeededPart::Commands => PushPart::Commands,
+            NeededPart::FastForwards => PushPart::FastForwards,
+        };
+        Self::Needs(Question::Push(PushQuestion { token, part }))
     }
 }
 
@@ -162,6 +189,25 @@ impl BodyQuestion {
     pub fn decide(self, access: &AccessRequest<'_>) -> Decision {
         match self.token.decide(access) {
             Decision::Needs(Question::Body(_)) => Decision::Denied(Denial::NotAllowed),
+            decision => decision,
+        }
+    }
+}
+
+impl PushQuestion {
+    /// Returns the part that must be known.
+    #[must_use]
+    pub fn part(&self) -> PushPart {
+        self.part
+    }
+
+    /// Decides the request anew, with the part in `access` and with steps of its own. A decision
+    /// that asks for the part again is a denial.
+    pub fn decide(self, access: &AccessRequest<'_>) -> Decision {
+        match self.token.decide(access) {
+            Decision::Needs(Question::Push(question)) if question.part == self.part => {
+                Decision::Denied(Denial::NotAllowed)
+            }
             decision => decision,
         }
     }

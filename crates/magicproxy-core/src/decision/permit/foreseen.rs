@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use super::decision::{BodyQuestion, Decision, Question};
+use magicproxy_git::{CommandListBounds, CommandListFault, CommandListReader, Reading};
+
+use super::decision::{BodyQuestion, Decision, PushQuestion, Question};
 use super::{AccessRequest, Denial, DeniedRequest};
-use crate::condition::{ContentView, RequestParts};
+use crate::condition::{ContentView, Push, PushView, RequestParts};
 use crate::policy::{DecisionSteps, UnmetRule};
 use crate::token::VerifiedToken;
 
@@ -18,6 +20,8 @@ pub struct DescribedBody<'a> {
     pub longest: usize,
     /// Names that override the method or carry a credential by the settings of the upstream.
     pub guarded: &'a [String],
+    /// The push, where it is described instead of its body.
+    pub push: Option<&'a Push>,
 }
 
 /// The decision that would be made on a described request.
@@ -29,6 +33,8 @@ pub enum Foreseen {
     NeedsBody,
     /// A rule looks into the body, which is too long for that.
     TooLong,
+    /// A rule looks at the commands of a push, and nobody said what they are.
+    NeedsCommands,
 }
 
 impl VerifiedToken {
@@ -50,6 +56,9 @@ impl VerifiedToken {
                 self.foresee_by_body(question, &unread, (body, described))
             }
             (Decision::Needs(Question::Body(_)), None) => self.foresee_without_body(access),
+            (Decision::Needs(Question::Push(question)), _) => {
+                self.foresee_push(question, &unread, described)
+            }
             (decision, _) => self.foreseen(decision, &unread, described),
         }
     }
@@ -77,6 +86,35 @@ impl VerifiedToken {
         self.foreseen(decision, &access, described)
     }
 
+    /// Decides a push by the description of its commands, or by those in its body. Of an update in a
+    /// body nobody knows whether it is a fast-forward.
+    fn foresee_push(
+        self: &Arc<Self>,
+        question: PushQuestion,
+        access: &AccessRequest<'_>,
+        described: DescribedBody<'_>,
+    ) -> Foreseen {
+        let read = match (described.push, described.body) {
+            (Some(push), _) => Ok(push.clone()),
+            (None, Some(body)) => push_of_body(body),
+            (None, None) => return Foreseen::NeedsCommands,
+        };
+        let view = match &read {
+            Ok(push) => PushView::Listed(push),
+            Err(fault) => PushView::Unreadable(*fault),
+        };
+        let steps = DecisionSteps::new();
+        let parts = RequestParts { push: view, ..access.parts };
+        let access = AccessRequest { parts, steps: &steps, ..*access };
+        match (question.decide(&access), described.body) {
+            (Decision::Needs(Question::Body(question)), Some(body)) => {
+                self.foresee_by_body(question, &access, (body, described))
+            }
+            (Decision::Needs(Question::Body(_)), None) => Foreseen::NeedsBody,
+            (decision, _) => self.foreseen(decision, &access, described),
+        }
+    }
+
     /// Decides a request whose body nobody knows: only what is allowed without a body is decided.
     fn foresee_without_body(self: &Arc<Self>, access: &AccessRequest<'_>) -> Foreseen {
         let steps = DecisionSteps::new();
@@ -94,13 +132,25 @@ impl VerifiedToken {
         access: &AccessRequest<'_>,
         described: DescribedBody<'_>,
     ) -> Foreseen {
-        let DescribedBody { body, guarded, longest: _ } = described;
+        let DescribedBody { body, guarded, .. } = described;
         let unmet = |denial: &Denial| {
             let access = AccessRequest { steps: &DecisionSteps::new(), ..*access };
             self.unmet_rules(&access, &DeniedRequest { denial, body, guarded })
         };
         let unmet = decision.by_rules().map_or_else(|denial| unmet(&denial), |_| Vec::new());
         Foreseen::Decided(decision, unmet)
+    }
+}
+
+/// Reads the commands at the beginning of a body.
+fn push_of_body(body: &[u8]) -> Result<Push, CommandListFault> {
+    let mut reader = CommandListReader::new(CommandListBounds::default());
+    match reader.read(body)? {
+        Reading::Whole { list, length } if list.is_probe() && length < body.len() => {
+            Err(CommandListFault::Ended)
+        }
+        Reading::Whole { list, .. } => Ok(Push::new(list).with_fast_forwards(|_| false)),
+        Reading::More => Err(CommandListFault::CutShort),
     }
 }
 

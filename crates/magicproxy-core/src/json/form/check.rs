@@ -40,7 +40,11 @@ impl Form {
         }
         match (&self.kind, shape) {
             (
-                Kind::Text | Kind::TextLike(_) | Kind::NumberOrText | Kind::TextOrObject(..),
+                Kind::Text
+                | Kind::TextLike(_)
+                | Kind::NumberOrText
+                | Kind::TextOrObject(..)
+                | Kind::TextOrEither(..),
                 Shape::Text,
             ) => {}
             (Kind::Any, _) | (Kind::Flag | Kind::True, Shape::Flag(_)) => {}
@@ -59,6 +63,11 @@ impl Form {
             (Kind::Object(members) | Kind::TextOrObject(_, members), Shape::Object(found)) => {
                 check_members(members, found, path, faults);
             }
+            (Kind::TextOrEither(_, members, marked), Shape::Object(found)) => {
+                let mark = marked.first().map(|member| member.name);
+                let is_marked = found.iter().any(|(name, _)| Some(name.as_str()) == mark);
+                check_members(if is_marked { marked } else { members }, found, path, faults);
+            }
             (Kind::Map(form), Shape::Object(found)) => check_map(form, found, path, faults),
             _ => faults
                 .add(path, FormFaultKind::Kind { expected: self.expected, found: shape.found() }),
@@ -70,9 +79,16 @@ impl Form {
         matches!(
             (&self.kind, shape),
             (
-                Kind::Text | Kind::TextLike(_) | Kind::NumberOrText | Kind::TextOrObject(..),
+                Kind::Text
+                    | Kind::TextLike(_)
+                    | Kind::NumberOrText
+                    | Kind::TextOrObject(..)
+                    | Kind::TextOrEither(..),
                 Shape::Text
-            ) | (Kind::TextOrObject(..) | Kind::Object(_) | Kind::Map(_), Shape::Object(_))
+            ) | (
+                Kind::TextOrObject(..) | Kind::TextOrEither(..) | Kind::Object(_) | Kind::Map(_),
+                Shape::Object(_)
+            )
         )
     }
 }
@@ -127,8 +143,16 @@ fn check_members(
     }
 }
 
-/// Renamed members: the old name, then the new name.
-const RENAMED: [(&str, &str); 2] = [("elements", "list_items"), ("empty", "deletes_if_empty")];
+/// Renamed members, the old name first, and names that are guessed for members.
+const RENAMED: [(&str, &str); 7] = [
+    ("elements", "list_items"),
+    ("empty", "deletes_if_empty"),
+    ("branches", "refs"),
+    ("branch", "refs"),
+    ("references", "refs"),
+    ("repo", "repository"),
+    ("push_options", "options"),
+];
 
 fn unknown(members: &[&Member], name: &str) -> FormFaultKind {
     let is_meant =

@@ -44,6 +44,9 @@ impl Kind {
             Self::TextOrObject(text, members) => {
                 json!({ "anyOf": [text.to_schema(), object(members)] })
             }
+            Self::TextOrEither(text, members, marked) => {
+                json!({ "anyOf": [text.to_schema(), object(members), object(marked)] })
+            }
             Self::Object(members) => object(members),
             Self::Map(form) => {
                 json!({ "type": "object", "additionalProperties": form.to_schema() })

@@ -65,6 +65,8 @@ value_faults! {
     ConditionBody => "body: expected \"none\" or \"any\"";
     /// A `content_type` that is no text and no list of texts.
     ConditionType => "content_type: expected a media type such as `application/json`, or a list of them";
+    /// A member of a rule for git without `git`, or with members of other rules.
+    GitMembers => "a rule for git has `git` and `repository`, and none of the members of other rules but `limit`";
     /// A plugin named together with members of a rule.
     PluginMembers => "an object with `plugin` has no other member";
     /// The name of a plugin with other characters or too long.

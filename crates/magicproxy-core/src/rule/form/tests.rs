@@ -18,6 +18,12 @@ fn named_by(form: &Form) -> Vec<String> {
         Kind::Object(members) | Kind::TextOrObject(_, members) => {
             members.iter().map(|member| member.name.to_owned()).collect()
         }
+        Kind::TextOrEither(_, members, marked) => {
+            let first: Vec<&str> = members.iter().map(|member| member.name).collect();
+            let others = marked.iter().map(|member| member.name);
+            let others = others.filter(|name| !first.contains(name));
+            first.iter().copied().chain(others).map(str::to_owned).collect()
+        }
         other => panic!("{other:?}"),
     }
 }

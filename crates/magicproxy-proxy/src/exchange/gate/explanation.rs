@@ -60,12 +60,13 @@ impl Gate {
         let access =
             AccessRequest { parts: RequestParts { headers: &sent, ..access.parts }, ..access };
         let longest = self.upstream.max_inspected_body;
-        let body =
-            DescribedBody { body: described.body.as_deref(), longest, guarded: &self.guarded };
+        let (body, push) = (described.body.as_deref(), described.push.as_ref());
+        let body = DescribedBody { body, longest, guarded: &self.guarded, push };
         // Nobody looks for a grant, and no plugin is asked.
         let (decision, unmet) = match token.foresee(&access, body) {
             Foreseen::Decided(decision, unmet) => (decision, unmet),
             Foreseen::NeedsBody => return Ok((ExplainedDecision::NeedsBody, Vec::new())),
+            Foreseen::NeedsCommands => return Ok((ExplainedDecision::NeedsCommands, Vec::new())),
             Foreseen::TooLong => {
                 let refused = ExplainedDecision::Denied(Rejection::BodyTooLong(longest));
                 return Ok((refused, Vec::new()));
@@ -105,6 +106,8 @@ pub(crate) enum ExplainedDecision {
     Denied(Rejection),
     /// A rule looks into the body, and the question has none.
     NeedsBody,
+    /// A rule looks at the commands of a push, and the question has none.
+    NeedsCommands,
 }
 
 /// The rules' decision, the plugins asked besides, and the fate of the header fields in the

@@ -71,6 +71,10 @@ impl Gate {
                     consultation = asked;
                     question.with_verdicts(access, &said)
                 }
+                // The commands of a push are not read yet, and doubt is denial.
+                Decision::Needs(Question::Push(_)) => {
+                    return Err(self.denied(Denial::NotAllowed, access, asker.shown()));
+                }
                 Decision::Needs(Question::Body(question)) => {
                     let asker = (head, asker);
                     return Box::pin(self.decide_on_body(question, access, asker, body)).await;

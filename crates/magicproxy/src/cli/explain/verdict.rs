@@ -19,6 +19,8 @@ pub(super) enum Outcome {
     Denied { code: String, reason: String },
     /// A rule looks into the body, and the question has none.
     NeedsBody,
+    /// A rule looks at the references of a push, and the question has none.
+    NeedsCommands,
 }
 
 /// The decision and its reasons.
@@ -51,6 +53,10 @@ impl Verdict {
         Self { outcome: Outcome::NeedsBody, ..Self::default() }
     }
 
+    pub(super) fn needing_commands() -> Self {
+        Self { outcome: Outcome::NeedsCommands, ..Self::default() }
+    }
+
     /// Reads the proxy's response: its explanation, or the problem in place of an explanation, a
     /// refusal too.
     pub(super) fn of_response(response: &ProxyResponse) -> anyhow::Result<Self> {
@@ -76,6 +82,9 @@ impl Verdict {
         }
         let outcome = match told.decision.as_str() {
             "allowed" => Outcome::Allowed,
+            "undecided" if told.reason.as_deref().is_some_and(|reason| reason.contains("push")) => {
+                Outcome::NeedsCommands
+            }
             "undecided" => Outcome::NeedsBody,
             _ => Outcome::Denied {
                 code: told.code.unwrap_or_default(),
@@ -117,6 +126,9 @@ impl Verdict {
             }
             Outcome::NeedsBody => line(format!(
                 "not decided: {asked}\n  a rule looks into the body: `--body FILE` gives it"
+            )),
+            Outcome::NeedsCommands => line(format!(
+                "not decided: {asked}\n  a rule looks at the references of a push: `explain TOKEN git push REPOSITORY REF…` asks about them"
             )),
         }
         self.unmet.iter().for_each(|rule| line(described(rule)));

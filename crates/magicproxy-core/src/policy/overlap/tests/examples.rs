@@ -152,7 +152,12 @@ fn allows(policy: &Policy, example: &ExampleRequest) -> bool {
     let judged = judge.finish();
     let content =
         if example.body.is_some() { ContentView::Judged(&judged) } else { ContentView::Empty };
-    let parts = RequestParts { headers: &fields, content, plus: PlusReading::Both };
+    let parts = RequestParts {
+        headers: &fields,
+        content,
+        plus: PlusReading::Both,
+        ..RequestParts::default()
+    };
     matches!(policy.decide(&request.with_parts(parts), &steps), Ok(PolicyDecision::Allowed(_)))
 }
 

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use magicproxy_core::Push;
 use magicproxy_core::json::form::{Form, Kind, Member, Presence};
 use serde::Deserialize;
 
@@ -24,6 +25,8 @@ pub(crate) struct ExplainedRequest {
     body: Option<String>,
     /// The body in base64 (RFC 4648 section 4).
     body_base64: Option<String>,
+    /// A push in words: references, and what happens to them.
+    push: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,6 +43,8 @@ pub(super) struct DescribedParts {
     pub(super) headers: HeaderMap,
     /// The body. `None` where the question says nothing of it.
     pub(super) body: Option<Vec<u8>>,
+    /// The push, where its commands are described instead of its body.
+    pub(super) push: Option<Push>,
 }
 
 /// The most header fields named in a question.
@@ -57,6 +62,7 @@ static QUESTION: Form = Form {
         Member::new("fields", &FIELDS, Presence::Optional),
         Member::new("body", &BODY, Presence::Nullable),
         Member::new("body_base64", &BODY_BASE64, Presence::Nullable),
+        Member::new("push", &PUSH, Presence::Nullable),
     ]),
 };
 static METHOD: Form = Form { expected: "a method such as `GET`, as a text", kind: Kind::Text };
@@ -76,6 +82,11 @@ static VALUE: Form = Form { expected: "the value of a header, as a text", kind: 
 static BODY: Form = Form { expected: "the body of the request, as a text", kind: Kind::Text };
 static BODY_BASE64: Form =
     Form { expected: "the body of the request, in base64", kind: Kind::Text };
+static PUSH: Form = Form { expected: "a list of references", kind: Kind::List(&REFERENCE) };
+static REFERENCE: Form = Form {
+    expected: "a reference such as `refs/heads/main`, as a text",
+    kind: Kind::Text,
+};
 static HEADER: Form = Form { expected: "the name of a header, as a text", kind: Kind::Text };
 
 impl ExplainedRequest {
@@ -111,7 +122,8 @@ impl ExplainedRequest {
         for name in self.headers.iter().filter_map(|name| name.parse::<HeaderName>().ok()) {
             headers.entry(name).or_insert(HeaderValue::from_static(""));
         }
-        Ok(DescribedParts { headers, body: self.described_body()? })
+        let (body, push) = (self.described_body()?, self.described_push()?);
+        Ok(DescribedParts { headers, body, push })
     }
 
     fn described_body(&self) -> Result<Option<Vec<u8>>, Rejection> {
@@ -124,6 +136,14 @@ impl ExplainedRequest {
             }
             (None, None) => Ok(None),
         }
+    }
+
+    fn described_push(&self) -> Result<Option<Push>, Rejection> {
+        let Some(words) = &self.push else { return Ok(None) };
+        let push = Push::of_words(words.iter().map(String::as_str));
+        push.map(Some).map_err(|_| {
+            fault("push: expected references such as `refs/heads/main` or `create:refs/heads/main`, each once")
+        })
     }
 
     /// Refuses names longer than any in use, and too many names.
@@ -162,7 +182,7 @@ mod tests {
     fn nothing() -> ExplainedRequest {
         let (method, target) = (String::new(), String::new());
         let (headers, fields) = (Vec::new(), Vec::new());
-        ExplainedRequest { method, target, headers, fields, body: None, body_base64: None }
+        ExplainedRequest { method, target, headers, fields, body: None, body_base64: None, push: None }
     }
 
     fn described(members: &str) -> Result<DescribedParts, Rejection> {
@@ -175,7 +195,7 @@ mod tests {
         let parts = described(
             r#","headers":["X-A","x-b","a b"],"fields":[{"name":"X-B","value":"1"},{"name":"x-b","value":"2"}],"body":"é""#,
         );
-        let DescribedParts { headers, body } = parts.unwrap();
+        let DescribedParts { headers, body, push: None } = parts.unwrap() else { panic!("no push") };
         let values = |name: &str| {
             headers.get_all(name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>()
         };
@@ -196,6 +216,9 @@ mod tests {
             (r#","fields":[{"name":"a","value":"1\n2"}]"#, "fields: "),
             (r#","fields":[{"name":"a"}]"#, "value"),
             (r#","body":{"a":1}"#, "body"),
+            (r#","push":["main"]"#, "push: "),
+            (r#","push":["refs/a","create:refs/a"]"#, "push: "),
+            (r#","push":"refs/a""#, "push"),
         ] {
             let told = described(members).unwrap_err().to_string();
             assert!(told.contains(part), "{members}: {told}");
