@@ -185,10 +185,10 @@ impl Control {
                 json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
             }
             ExplainedDecision::NeedsBody => {
-                json!({ "decision": "undecided", "reason": NEEDS_BODY, "needed": [] })
+                json!({ "decision": "undecided", "needs": "body", "reason": NEEDS_BODY, "needed": [] })
             }
             ExplainedDecision::NeedsCommands => {
-                json!({ "decision": "undecided", "reason": NEEDS_COMMANDS, "needed": [] })
+                json!({ "decision": "undecided", "needs": "push", "reason": NEEDS_COMMANDS, "needed": [] })
             }
         };
         if let Some(members) = explanation.as_object_mut() {

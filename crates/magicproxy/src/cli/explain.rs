@@ -2,6 +2,7 @@
 //! or by a running proxy.
 
 mod body;
+mod git;
 mod headers;
 mod own;
 mod verdict;
@@ -17,7 +18,7 @@ use http::uri::Authority;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::{
-    AccessRequest, DecisionSteps, Denial, DescribedBody, Foreseen, KeyRing, Method, Policy,
+    AccessRequest, DecisionSteps, Denial, DescribedBody, Foreseen, KeyRing, Method, Policy, Push,
     RequestParts, RequestTarget, VerifiedToken,
 };
 use magicproxy_proxy::clock;

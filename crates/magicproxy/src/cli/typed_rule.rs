@@ -1,9 +1,11 @@
 //! A rule as people type it on the command line: the string form, a JSON object, or the string form
-//! with words for conditions behind, which become an object at once. `conditions.md` section 2.1.
+//! with words for conditions behind, or a rule for git in words, which become an object at once.
+//! `conditions.md` section 2.1, `git.md` section 1.1.
 //!
 //! Nothing else reads words: a string in a token, in a request or in the configuration that has a
 //! blank in its pattern stays what it is, a fault.
 
+mod git;
 mod test_word;
 #[cfg(test)]
 mod tests;
@@ -50,6 +52,9 @@ fn to_object(text: &str) -> Result<Option<Value>, String> {
         return Ok(None);
     }
     let words = split(text)?;
+    if words.first().is_some_and(|word| word == "git") {
+        return git::to_object(&words).map(Some);
+    }
     let [method, target, conditions @ ..] = words.as_slice() else { return Ok(None) };
     let is_meant = target.starts_with('/') || target.starts_with("route:");
     if conditions.is_empty() || !is_meant && !conditions.iter().any(|word| has_member(word)) {

@@ -65,6 +65,7 @@ impl Verdict {
             #[serde(default)]
             decision: String,
             rule: Option<String>,
+            needs: Option<String>,
             code: Option<String>,
             #[serde(alias = "detail")]
             reason: Option<String>,
@@ -82,9 +83,7 @@ impl Verdict {
         }
         let outcome = match told.decision.as_str() {
             "allowed" => Outcome::Allowed,
-            "undecided" if told.reason.as_deref().is_some_and(|reason| reason.contains("push")) => {
-                Outcome::NeedsCommands
-            }
+            "undecided" if told.needs.as_deref() == Some("push") => Outcome::NeedsCommands,
             "undecided" => Outcome::NeedsBody,
             _ => Outcome::Denied {
                 code: told.code.unwrap_or_default(),
@@ -165,7 +164,7 @@ impl Verdict {
         let (decision, refusal) = match &self.outcome {
             Outcome::Allowed => ("allowed", None),
             Outcome::Denied { code, reason } => ("denied", Some((code, reason))),
-            Outcome::NeedsBody => ("undecided", None),
+            Outcome::NeedsBody | Outcome::NeedsCommands => ("undecided", None),
         };
         json!({
             "decision": decision,
