@@ -77,6 +77,7 @@ def _batch_condition(path):
 
 #: How a token is confined to downloads, given the repository's path.
 DOWNLOADS = {
+    "a rule for LFS": lambda path: [{"git": "lfs", "repository": path, "operations": "download"}],
     "a condition on the batch": lambda path: [_batch_condition(path), f"GET {path}[.]git/(info/lfs|gitlab-lfs)/objects/[0-9a-f]{{64}}"],
 }
 
