@@ -4,6 +4,7 @@ mod attack;
 mod costs;
 mod doc;
 mod fuzz;
+mod git;
 mod house;
 mod lint;
 mod packages;
@@ -60,6 +61,11 @@ pub(crate) const TEST: &[Stage] = &[
         "parsers-million",
         "what conditions allow, as real parsers see it: a million bodies and queries",
         parsers::many,
+    ),
+    long(
+        "git-many",
+        "lists of commands and proofs of fast-forwards, against git: 100,000 lists, 150 histories",
+        git::run,
     ),
     long("packages", "each package, installed into an empty root and used", packages::packages),
 ];

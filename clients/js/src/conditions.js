@@ -3,6 +3,7 @@
 
 import { utf8 } from "./bytes.js";
 import { TokenError } from "./form.js";
+import { checkGitRule } from "./git_rules.js";
 
 /** The members of a rule that hold conditions. */
 const CONDITIONS = ["captures", "query", "headers", "json", "json_each", "form", "body", "content_type"];
@@ -93,9 +94,11 @@ export function checkConditions(rules) {
 /** Says what is wrong with the conditions of a rule in object form; null if nothing is. */
 function faultOf(rule) {
   const members = Object.fromEntries(CONDITIONS.filter((name) => rule[name] !== undefined).map((name) => [name, rule[name]]));
-  if (Object.keys(members).length === 0) return null;
+  const isForGit = rule.git !== undefined;
+  if (Object.keys(members).length === 0 && !isForGit) return null;
   try {
-    new Reader(rule).conditions(members);
+    if (isForGit) checkGitRule(new Reader(rule), rule);
+    else new Reader(rule).conditions(members);
     return null;
   } catch (error) {
     if (error instanceof Fault) return error.message;

@@ -81,6 +81,20 @@ const CONDITIONS = {
   content_type: isTextOrTexts,
 };
 const RULE = { method: isTextOrTexts, path: isText, route: isText, ...STATE, ...CONDITIONS };
+/** The members of a rule for git (git.md section 1). */
+const GIT_RULE = {
+  git: isText,
+  repository: isText,
+  refs: () => true,
+  create: isBoolean,
+  delete: isBoolean,
+  force: isBoolean,
+  options: () => true,
+  max_commands: (value) => Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0),
+  operations: isTextOrTexts,
+  locks: isBoolean,
+  limit: isLimit,
+};
 const ELEMENTS = {
   list: isText,
   key: isTextOrTexts,
@@ -93,7 +107,12 @@ const ELEMENTS = {
 
 /** True for a list of rules in either form. The proxy decides if the rules make sense. */
 function isRules(value) {
-  return Array.isArray(value) && value.every((rule) => isText(rule) || hasMembers(rule, RULE, ["method"]));
+  return Array.isArray(value) && value.every(isRule);
+}
+
+function isRule(rule) {
+  if (isObject(rule) && "git" in rule) return hasMembers(rule, GIT_RULE, ["git", "repository"]);
+  return isText(rule) || hasMembers(rule, RULE, ["method"]);
 }
 
 function isListItems(value) {

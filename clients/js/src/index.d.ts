@@ -2,7 +2,26 @@
  * A rule: `GET|POST /pattern`, `GET route:/repos/{owner}/{repo}`, or an object. See
  * docs/spec/rules.md.
  */
-export type Rule = string | ({ method: string | string[]; path?: string; route?: string } & Conditions);
+export type Rule = string | ({ method: string | string[]; path?: string; route?: string } & Conditions) | GitRule;
+
+/** A rule for git: which references of which repository may be moved, and how. See docs/spec/git.md. */
+export type GitRule =
+  | {
+      git: "push";
+      repository: string;
+      refs: RefTest;
+      create?: boolean;
+      delete?: boolean;
+      force?: boolean;
+      options?: RefTest;
+      max_commands?: number;
+      limit?: { total: number } | { concurrent: number } | { requests: number; per: string };
+    }
+  | { git: "fetch"; repository: string }
+  | { git: "lfs"; repository: string; operations?: string | string[]; locks?: boolean };
+
+/** A test of texts: one of them, or a glob or a pattern that matches; `{}` is any text. */
+export type RefTest = string | string[] | { glob?: string | string[]; pattern?: string | string[] };
 
 /** The conditions of a rule on query, header fields and body. See docs/spec/conditions.md. */
 export interface Conditions {

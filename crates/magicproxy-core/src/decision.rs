@@ -10,6 +10,6 @@ mod permit;
 pub use opening::BindError;
 pub use permit::{
     AccessRequest, Basis, BodyQuestion, Count, Decision, Denial, DeniedRequest, DescribedBody,
-    Foreseen, GrantQuestion, OwnerContext, Permit, PluginQuestion, PushPart, PushQuestion, Question,
-    RulesDecision,
+    Foreseen, GrantQuestion, OwnerContext, Permit, PluginQuestion, PushPart, PushQuestion,
+    Question, RulesDecision,
 };

@@ -13,6 +13,8 @@ mod chains;
 mod conditional_chains;
 #[path = "properties/decisions.rs"]
 mod decisions;
+#[path = "properties/git_chains.rs"]
+mod git_chains;
 #[path = "properties/json.rs"]
 mod json;
 #[path = "properties/policies.rs"]

@@ -42,8 +42,10 @@
 //! before 1.0.
 
 mod command_list;
+mod digest;
 mod object_id;
 mod packet;
+mod proof;
 mod ref_name;
 pub mod report;
 
@@ -52,4 +54,8 @@ pub use command_list::{
     MAX_COMMAND_LIST_BYTES, MAX_PUSH_COMMANDS, MAX_PUSH_OPTIONS, PushCommand, Reading,
 };
 pub use object_id::{ObjectFormat, ObjectId, ParseObjectIdError};
+pub use proof::{
+    FastForwardProof, MAX_FRONTIER, MAX_PROOF_MEMORY, MAX_PROVED_COMMANDS, Progress, ProofBounds,
+    Verdict,
+};
 pub use ref_name::{ParseRefNameError, RefName};

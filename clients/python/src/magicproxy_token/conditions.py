@@ -6,6 +6,7 @@ import json
 import re
 
 from .form import CONDITIONS, TokenError
+from .git_rules import GitReader
 
 _MAX_BYTES = 8192
 _MAX_TESTS = 256
@@ -92,10 +93,14 @@ def check_conditions(rules):
     """
     for number, rule in enumerate(rules if isinstance(rules, list) else [], 1):
         members = {name: rule[name] for name in CONDITIONS if name in rule} if isinstance(rule, dict) else {}
-        if not members:
+        is_for_git = isinstance(rule, dict) and "git" in rule
+        if not members and not is_for_git:
             continue
         try:
-            _Reader(rule).conditions(members)
+            if is_for_git:
+                GitReader(_Reader(rule)).rule(rule)
+            else:
+                _Reader(rule).conditions(members)
         except _Fault as fault:
             raise TokenError("rule", f"rule {number}: {fault}") from None
 

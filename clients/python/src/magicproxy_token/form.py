@@ -252,8 +252,34 @@ CONDITIONS = {
 _RULE = {"method": _is_text_or_texts, "path": _is_text, "route": _is_text, **_STATE, **CONDITIONS}
 
 
+def _is_flag(value):
+    return isinstance(value, bool)
+
+
+#: The members of a rule for git (git.md section 1).
+_GIT_RULE = {
+    "git": _is_text,
+    "repository": _is_text,
+    "refs": lambda value: True,
+    "create": _is_flag,
+    "delete": _is_flag,
+    "force": _is_flag,
+    "options": lambda value: True,
+    "max_commands": lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+    "operations": _is_text_or_texts,
+    "locks": _is_flag,
+    "limit": _is_limit,
+}
+
+
+def _is_rule(rule):
+    if isinstance(rule, dict) and "git" in rule:
+        return _has_members(rule, _GIT_RULE, {"git", "repository"})
+    return _is_text(rule) or _has_members(rule, _RULE, {"method"})
+
+
 def _is_rules(value):
-    return isinstance(value, list) and all(_is_text(rule) or _has_members(rule, _RULE, {"method"}) for rule in value)
+    return isinstance(value, list) and all(map(_is_rule, value))
 
 
 def _is_plain_rules(value):

@@ -153,12 +153,7 @@ impl Conditions {
         }
     }
 
-    fn ask_of_parts(
-        &self,
-        reading: &str,
-        query: Option<&str>,
-        parts: &RequestParts<'_>,
-    ) -> Asked {
+    fn ask_of_parts(&self, reading: &str, query: Option<&str>, parts: &RequestParts<'_>) -> Asked {
         let head = self
             .of_captures(reading)
             .and(self.of_query(query, parts))

@@ -161,8 +161,7 @@ impl RuleEffects {
         let owner = object.owner.as_deref();
         let owner =
             owner.map(|name| OwnerName::parse(name).ok_or(EffectFault::Owner)).transpose()?;
-        let counter =
-            Partition::of(&[b"rule", &serde_json::to_vec(object).unwrap_or_default()]);
+        let counter = Partition::of(&[b"rule", &serde_json::to_vec(object).unwrap_or_default()]);
         let limit = object.limit;
         let (grants, receipt, list_items) = (Vec::new(), false, None);
         Ok(Some(Self { counter, owner, grants, receipt, limit, list_items }))

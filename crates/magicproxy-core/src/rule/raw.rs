@@ -276,8 +276,10 @@ impl Members {
     }
 
     fn git_rule<E: serde::de::Error>(self, members: GitMembers) -> Result<RawRule, E> {
-        let Self { method, path, route, captures, query, headers, json, json_each, form, .. } = self;
-        let Self { body, content_type, grants, receipt, limit, list_items, owner, plugin, .. } = self;
+        let Self { method, path, route, captures, query, headers, json, json_each, form, .. } =
+            self;
+        let Self { body, content_type, grants, receipt, limit, list_items, owner, plugin, .. } =
+            self;
         let values = [captures, query, headers, json, json_each, form, body, content_type];
         let is_alone = method.is_none()
             && [path, route, plugin].iter().all(Option::is_none)

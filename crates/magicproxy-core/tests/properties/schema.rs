@@ -91,6 +91,12 @@ fn right(name: &str) -> Vec<Value> {
             }),
         ],
         "owner" => vec![json!("team"), json!("a.b-c_1")],
+        "git" => vec![json!("push"), json!("fetch")],
+        "repository" => vec![json!("/acme/site"), json!("/acme/{repo}")],
+        "refs" | "options" => vec![json!("refs/heads/a"), json!({ "glob": "refs/heads/*" })],
+        "create" | "delete" | "force" | "locks" => vec![json!(true), json!(false)],
+        "max_commands" => vec![json!(1), json!(1_000)],
+        "operations" => vec![json!("download"), json!(["download", "upload"])],
         "plugin" => vec![json!("asks"), json!("a-1_b")],
         _ => vec![json!("x")],
     }
@@ -133,7 +139,7 @@ fn odd() -> Vec<Value> {
     ]
 }
 
-const MEMBERS: [&str; 10] = [
+const MEMBERS: [&str; 20] = [
     "method",
     "path",
     "route",
@@ -144,6 +150,16 @@ const MEMBERS: [&str; 10] = [
     "owner",
     "plugin",
     "other",
+    "git",
+    "repository",
+    "refs",
+    "create",
+    "delete",
+    "force",
+    "options",
+    "max_commands",
+    "operations",
+    "locks",
 ];
 
 fn member() -> impl Strategy<Value = (String, Value)> {
@@ -170,6 +186,7 @@ fn rule() -> impl Strategy<Value = Value> {
         json!({}),
         json!({ "method": "GET" }),
         json!({ "method": "GET", "route": "/a/{id}" }),
+        json!({ "git": "push", "repository": "/a", "refs": {} }),
     ]);
     let object = (base, prop::collection::vec(member(), 0..4)).prop_map(|(base, members)| {
         let mut object: Map<String, Value> = base.as_object().unwrap().clone();
@@ -232,6 +249,8 @@ fn each_member_with_each_value() {
                 json!({ "method": "GET" }),
                 json!({ "method": "GET", "route": "/a/{id}" }),
                 json!({ "path": "/a" }),
+                json!({ "git": "push", "repository": "/a", "refs": {} }),
+                json!({ "git": "lfs", "repository": "/a", "locks": true }),
             ] {
                 let mut rule = base;
                 rule[name] = value.clone();
@@ -240,7 +259,7 @@ fn each_member_with_each_value() {
             }
         }
     }
-    assert!(rules > 25, "{rules}");
+    assert!(rules > 45, "{rules}");
 }
 
 /// What the schema does say, that reading alone does not.

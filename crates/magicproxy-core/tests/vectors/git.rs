@@ -10,9 +10,7 @@ use magicproxy_core::{
     SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken,
     VerifyContext,
 };
-use magicproxy_git::{
-    CommandList, CommandListFault, ObjectFormat, ObjectId, PushCommand, RefName,
-};
+use magicproxy_git::{CommandList, CommandListFault, ObjectFormat, ObjectId, PushCommand, RefName};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -40,6 +38,9 @@ struct RuleCase {
     rule: Value,
     #[serde(default)]
     refused: Vec<String>,
+    /// True where a client library cannot tell.
+    #[serde(rename = "proxy", default)]
+    _proxy: bool,
 }
 
 #[derive(Deserialize)]
@@ -223,8 +224,7 @@ impl<'c> Asked<'c> {
             ("content-encoding", case.content_encoding.clone()),
         ];
         let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let target =
-            RequestTarget::parse(case.target.as_bytes(), EncodedSlash::Refuse).unwrap();
+        let target = RequestTarget::parse(case.target.as_bytes(), EncodedSlash::Refuse).unwrap();
         let commands = case.commands.as_deref().map(|commands| Ok(push(commands, &case.options)));
         let fault = case.unreadable.as_deref().map(|code| Err(fault(code)));
         Self { case, fields: Fields(fields.collect()), target, push: commands.or(fault) }
@@ -312,9 +312,8 @@ impl Decided {
 
 /// Makes a push of commands in words, and tells which are fast-forwards.
 fn push(commands: &[String], options: &[String]) -> (Push, Vec<bool>) {
-    let id = |digit: &str| {
-        ObjectId::parse(ObjectFormat::Sha1, digit.repeat(40).as_bytes()).unwrap()
-    };
+    let id =
+        |digit: &str| ObjectId::parse(ObjectFormat::Sha1, digit.repeat(40).as_bytes()).unwrap();
     let mut forward = Vec::new();
     let commands = commands.iter().map(|command| {
         let (word, name) = command.split_once(' ').unwrap();

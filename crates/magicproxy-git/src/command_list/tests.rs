@@ -232,7 +232,7 @@ fn a_list_that_is_only_asked_about_has_the_same_rules() {
     let name = |name: &str| RefName::parse(name.as_bytes()).unwrap();
     let command = PushCommand::new(id(OLD), id(NEW), name("refs/heads/main")).unwrap();
     let list = CommandList::of(vec![command.clone()], vec!["ci.skip".into()]).unwrap();
-    assert_eq!(list.commands(), [command.clone()]);
+    assert_eq!(list.commands(), std::slice::from_ref(&command));
     assert_eq!(list.options(), ["ci.skip".into()]);
     let fault =
         |commands: Vec<PushCommand>, options| CommandList::of(commands, options).unwrap_err();

@@ -57,8 +57,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The reason for which a question without a body is not decided.
 const NEEDS_BODY: &str = "a rule looks into the body, and the question has none";
-const NEEDS_COMMANDS: &str =
-    "a rule looks at the references of a push, and the question has none";
+const NEEDS_COMMANDS: &str = "a rule looks at the references of a push, and the question has none";
 
 /// The service behind the control path, for all upstreams.
 #[derive(Debug)]

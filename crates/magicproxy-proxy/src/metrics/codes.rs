@@ -29,6 +29,14 @@ const DECISIONS: [&str; DecisionCode::COUNT] = [
     "form_twice",
     "form_twin",
     "form_value",
+    "git_capability",
+    "git_not_fast_forward",
+    "git_object_format",
+    "git_push_cert",
+    "git_ref_name",
+    "git_syntax",
+    "git_too_long",
+    "git_too_many_commands",
     "header_twice",
     "header_value",
     "internal",
@@ -115,7 +123,7 @@ const DECISIONS: [&str; DecisionCode::COUNT] = [
 pub(crate) struct DecisionCode(u8);
 
 impl DecisionCode {
-    pub(super) const COUNT: usize = 103;
+    pub(super) const COUNT: usize = 111;
     /// The request was allowed: found without a search, because most requests are.
     const ALLOWED: &'static str = "allowed";
     const OTHER: &'static str = "other";

@@ -23,6 +23,7 @@ mod command_notes;
 mod doors;
 mod env;
 mod explained;
+mod explained_git;
 #[cfg(unix)]
 mod faulty_file;
 #[cfg(unix)]

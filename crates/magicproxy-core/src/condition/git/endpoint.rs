@@ -73,7 +73,8 @@ impl Endpoint {
                 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
         };
         let is_size = |text: &str| {
-            (1..=SIZE_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+            (1..=SIZE_DIGITS).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_digit())
         };
         let segments: Vec<&str> = rest.split('/').collect();
         match segments.as_slice() {

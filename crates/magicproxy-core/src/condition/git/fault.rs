@@ -16,9 +16,7 @@ pub(in crate::condition) enum GitFault {
         "it is missing: write the references that may be moved, such as {{\"glob\": \"refs/heads/agent/*\"}}"
     )]
     NoRefs,
-    #[error(
-        "expected a text, a list of texts, {{}}, or an object with `glob` or `pattern`"
-    )]
+    #[error("expected a text, a list of texts, {{}}, or an object with `glob` or `pattern`")]
     Text,
     #[error("a reference is written in full: write `{0}`")]
     ShortName(String),

@@ -9,8 +9,7 @@ use crate::condition::value::{TextTest, ValueTest};
 use crate::pattern::{Budget, Least, MAX_PATTERN_STEPS, SearchSteps, TextAutomaton};
 
 /// The names of all references but tags.
-const NO_TAGS: &str =
-    "refs/(?:[^t].*|t(?:[^a].*)?|ta(?:[^g].*)?|tag(?:[^s].*)?|tags(?:[^/].*)?)";
+const NO_TAGS: &str = "refs/(?:[^t].*|t(?:[^a].*)?|ta(?:[^g].*)?|tag(?:[^s].*)?|tags(?:[^/].*)?)";
 const TAGS: &str = "refs/tags/.+";
 
 /// Tells whether all these rules have a request in common; `None` where none of them is for git. The

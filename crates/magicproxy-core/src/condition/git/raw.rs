@@ -90,7 +90,8 @@ impl fmt::Display for GitMembers {
 
 /// Prints texts and globs as words, and any other test as JSON.
 fn write_words(formatter: &mut fmt::Formatter<'_>, name: &str, test: &Value) -> fmt::Result {
-    let glob = test.as_object().filter(|words| words.len() == 1).and_then(|words| words.get("glob"));
+    let glob =
+        test.as_object().filter(|words| words.len() == 1).and_then(|words| words.get("glob"));
     let texts = match glob.unwrap_or(test) {
         Value::Array(texts) => texts.as_slice(),
         text => std::slice::from_ref(text),

@@ -74,7 +74,7 @@ fn a_rule_is_printed_in_its_short_form() {
         ),
         (
             with(push(json!(["refs/heads/a", "refs/heads/b"])), "limit", json!({"total": 3})),
-            "git push /acme/site refs/heads/a refs/heads/b limit 3 in total",
+            "git push /acme/site refs/heads/a refs/heads/b limit total=3",
         ),
         (
             with(push(json!({"pattern": "refs/.*"})), "max_commands", json!(3)),

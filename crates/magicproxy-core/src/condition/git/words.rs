@@ -25,9 +25,7 @@ impl Push {
     ///
     /// # Errors
     /// [`PushWordsFault`].
-    pub fn of_words<'w>(
-        words: impl IntoIterator<Item = &'w str>,
-    ) -> Result<Self, PushWordsFault> {
+    pub fn of_words<'w>(words: impl IntoIterator<Item = &'w str>) -> Result<Self, PushWordsFault> {
         let (mut commands, mut options, mut forward) = (Vec::new(), Vec::new(), Vec::new());
         let [none, old, new] = [0x00, 0x11, 0x22].map(example_id);
         for word in words {

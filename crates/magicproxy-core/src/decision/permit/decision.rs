@@ -110,10 +110,7 @@ impl VerifiedToken {
             Decision::Allowed(permit) => Ok(permit),
             Decision::Denied(denial) => Err(denial),
             Decision::Needs(
-                Question::Grants(_)
-                | Question::Plugins(_)
-                | Question::Body(_)
-                | Question::Push(_),
+                Question::Grants(_) | Question::Plugins(_) | Question::Body(_) | Question::Push(_),
             ) => Err(Denial::NotAllowed),
         }
     }

@@ -22,7 +22,9 @@ pub(super) fn read(args: ExplainArgs) -> Result<(ExplainArgs, Option<Push>), Fai
         };
     }
     let Some((repository, references)) = args.git.split_first() else {
-        return Err(Failure::usage("expected `git push REPOSITORY REF…` or `git fetch REPOSITORY`"));
+        return Err(Failure::usage(
+            "expected `git push REPOSITORY REF…` or `git fetch REPOSITORY`",
+        ));
     };
     let repository = repository.trim_end_matches('/');
     match (args.url.as_str(), references) {

@@ -190,8 +190,9 @@ fn described(unmet: &UnmetVerdict) -> String {
         "ceiling" => " of the ceiling",
         _ => "",
     };
-    // Behind method and path come the conditions, which the findings tell.
-    let target: Vec<&str> = rule.splitn(3, ' ').take(2).collect();
+    // Behind method and path come the conditions, which the findings tell. A rule for git is short.
+    let words = if rule.starts_with("git ") { usize::MAX } else { 2 };
+    let target: Vec<&str> = rule.split(' ').take(words).collect();
     let mut text = format!("  rule {number}{of} `{}` would, but", harmless(&target.join(" ")));
     for finding in findings {
         let (place, expected) = (harmless(&finding.place), harmless(&finding.expected));

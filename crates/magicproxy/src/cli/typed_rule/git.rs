@@ -126,16 +126,25 @@ mod tests {
         };
         for (words, members) in [
             ("refs/heads/main", json!({"refs": "refs/heads/main"})),
-            ("refs/heads/agent/* create", json!({"refs": {"glob": "refs/heads/agent/*"}, "create": true})),
+            (
+                "refs/heads/agent/* create",
+                json!({"refs": {"glob": "refs/heads/agent/*"}, "create": true}),
+            ),
             ("refs/heads/a refs/heads/b", json!({"refs": ["refs/heads/a", "refs/heads/b"]})),
-            ("refs/heads/a refs/tags/*", json!({"refs": {"glob": ["refs/heads/a", "refs/tags/*"]}})),
+            (
+                "refs/heads/a refs/tags/*",
+                json!({"refs": {"glob": ["refs/heads/a", "refs/tags/*"]}}),
+            ),
             ("refs=any delete force", json!({"refs": {}, "delete": true, "force": true})),
             ("refs/heads/a=b", json!({"refs": "refs/heads/a=b"})),
             (
                 "refs/heads/a options=ci.skip,x max_commands=3",
                 json!({"refs": "refs/heads/a", "options": ["ci.skip", "x"], "max_commands": 3}),
             ),
-            ("refs/heads/a options=x=*", json!({"refs": "refs/heads/a", "options": {"glob": "x=*"}})),
+            (
+                "refs/heads/a options=x=*",
+                json!({"refs": "refs/heads/a", "options": {"glob": "x=*"}}),
+            ),
         ] {
             check(&format!("git push /acme/site {words}"), push(members));
         }

@@ -83,10 +83,8 @@ static BODY: Form = Form { expected: "the body of the request, as a text", kind:
 static BODY_BASE64: Form =
     Form { expected: "the body of the request, in base64", kind: Kind::Text };
 static PUSH: Form = Form { expected: "a list of references", kind: Kind::List(&REFERENCE) };
-static REFERENCE: Form = Form {
-    expected: "a reference such as `refs/heads/main`, as a text",
-    kind: Kind::Text,
-};
+static REFERENCE: Form =
+    Form { expected: "a reference such as `refs/heads/main`, as a text", kind: Kind::Text };
 static HEADER: Form = Form { expected: "the name of a header, as a text", kind: Kind::Text };
 
 impl ExplainedRequest {
@@ -182,7 +180,15 @@ mod tests {
     fn nothing() -> ExplainedRequest {
         let (method, target) = (String::new(), String::new());
         let (headers, fields) = (Vec::new(), Vec::new());
-        ExplainedRequest { method, target, headers, fields, body: None, body_base64: None, push: None }
+        ExplainedRequest {
+            method,
+            target,
+            headers,
+            fields,
+            body: None,
+            body_base64: None,
+            push: None,
+        }
     }
 
     fn described(members: &str) -> Result<DescribedParts, Rejection> {
@@ -195,7 +201,9 @@ mod tests {
         let parts = described(
             r#","headers":["X-A","x-b","a b"],"fields":[{"name":"X-B","value":"1"},{"name":"x-b","value":"2"}],"body":"é""#,
         );
-        let DescribedParts { headers, body, push: None } = parts.unwrap() else { panic!("no push") };
+        let DescribedParts { headers, body, push: None } = parts.unwrap() else {
+            panic!("no push")
+        };
         let values = |name: &str| {
             headers.get_all(name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>()
         };
