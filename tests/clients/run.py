@@ -20,7 +20,7 @@ sys.path.append(str(HERE.parent / "interop"))
 from harness.cases import argument_parser, checked, run_all  # noqa: E402
 from matrix import table  # noqa: E402
 from stage import open_stage  # noqa: E402
-from topics import agents, curl, env_and_run, gh, git, git_lfs, githubkit, gitlab, llm, octokit, one_model, prism, pygithub, readme, recipe_runner, renovate, terraform  # noqa: E402
+from topics import agents, curl, env_and_run, gh, git, git_lfs, git_libraries, githubkit, gitlab, llm, octokit, one_model, prism, pygithub, readme, recipe_runner, renovate, terraform  # noqa: E402
 from topics import acme, certbot, cloudflare_sdk, lego, one_name, ownership, powerdns, pydo, python_digitalocean, survival  # noqa: E402
 
 #: In the order in which they run.
@@ -33,6 +33,7 @@ TOPICS = [
     prism,
     pygithub,
     git,
+    git_libraries,
     git_lfs,
     gh,
     githubkit,

@@ -71,6 +71,45 @@ def no_upload(stage, kind):
     reader.guarded()
 
 
+def _batch_condition(path):
+    return {"method": "POST", "route": f"{path}.git/info/lfs/objects/batch", "json": {"operation": "download", "*": {}}}
+
+
+#: How a token is confined to downloads, given the repository's path.
+DOWNLOADS = {
+    "a rule for LFS": lambda path: [{"git": "lfs", "repository": path, "operations": "download"}],
+    "a condition on the batch": lambda path: [_batch_condition(path), f"GET {path}[.]git/(info/lfs|gitlab-lfs)/objects/[0-9a-f]{{64}}"],
+}
+
+
+@CASES.case("git-lfs with a token that may download fetches, and is refused uploads and locks with every forge, by", over=DOWNLOADS)
+def downloads_only(stage, form):
+    for kind in KINDS:
+        name = f"downloads-{list(DOWNLOADS).index(form)}"
+        writer = Work(stage, kind, name)
+        writer.new_object()
+        writer.must("push", "origin", "HEAD:main", tree="tool")
+        path = f"/acme/{name}"
+        reader = Work(stage, kind, name, new=False, rules=[*git_rules(name), *DOWNLOADS[form](path)])
+        reader.must("clone", reader.url, "tool")
+        equal((reader.folder / "tool/large.bin").read_bytes(), CONTENT, "what was cloned")
+        (reader.folder / "tool/large.bin").write_bytes(b"another")
+        reader.must("commit", "--all", "--quiet", "--message", "another", tree="tool")
+        known = reader.objects()
+        reader.forge.take()
+        refused(reader.git("push", "origin", "HEAD:main", tree="tool"))
+        refused(reader.git("lfs", "push", "origin", "--all", tree="tool"))
+        refused(reader.git("lfs", "lock", "large.bin", tree="tool"))
+        arrived = [line for line, _ in reader.forge.take()]
+        equal([line for line in arrived if "info/lfs" in line or line.startswith("PUT")], [], f"what reached {kind}")
+        equal(reader.objects(), known, f"objects of {kind}")
+
+
+def refused(process):
+    words = "magicproxy: the token does not allow this request"
+    holds(process.returncode != 0 and words in process.stderr, f"{process.args[-4:]} was refused: {process.stderr}")
+
+
 @CASES.case("git-lfs finds the proxy under GitHub's own name, by `magicproxy run`")
 def run(stage):
     work = Work(stage, "GitHub", "run")
@@ -110,7 +149,7 @@ def recipe(stage):
     stage.follow_lfs()
 
 
-def rules(name, write):
+def usual_rules(name, write):
     """What a token for one repository needs, whatever the forge is."""
     place = f"/acme/{name}\\.git"
     objects = "(info/lfs|gitlab-lfs)/objects/[0-9a-f]{64}"
@@ -120,15 +159,21 @@ def rules(name, write):
     return [*read, *more, *locked] if write else [*read, f"POST {place}/info/lfs/locks/verify"]
 
 
+def git_rules(name):
+    """What a token for the branches of one repository needs, without its objects."""
+    path = f"/acme/{name}\\.git"
+    return [f"GET {path}/info/refs", f"POST {path}/git-(upload|receive)-pack"]
+
+
 class Work:
     """A repository at a forge, and a folder of clones with git as somebody set it up there."""
 
-    def __init__(self, stage, kind, name, carrier="a credential helper", write=True, new=True):
+    def __init__(self, stage, kind, name, carrier="a credential helper", write=True, new=True, rules=None):
         self.stage, self.forge = stage, stage.forges[kind]
         self.folder = stage.new_folder(f"lfs-{kind}-{name}")
         if new:
             stage.new_forge_repository(kind, name)
-        self.token = stage.forge_token(kind, *rules(name, write))
+        self.token = stage.forge_token(kind, *(usual_rules(name, write) if rules is None else rules))
         settings, user = CARRIERS[carrier](self.token)
         # For the proxy only: what holds for every URL would go to the store, too.
         settings = [setting.replace("http.", f"http.{stage.forge_proxy}/.", 1) for setting in settings]
@@ -148,6 +193,10 @@ class Work:
         (self.folder / "tool/large.bin").write_bytes(content)
         self.must("add", "--all", tree="tool")
         self.must("commit", "--quiet", "--message", "large", tree="tool")
+
+    def objects(self):
+        """The names of the objects that are kept, wherever the forge keeps them."""
+        return set(self.forge.store.objects) | set(self.forge.objects)
 
     def git(self, *arguments, tree="."):
         return self.stage.run(["git", *self.settings, *IDENTITY, *arguments], cwd=self.folder / tree, **self.variables())

@@ -20,6 +20,7 @@ mod asking;
 mod backup;
 mod check;
 mod command_notes;
+mod doors;
 mod env;
 mod explained;
 mod explained_git;

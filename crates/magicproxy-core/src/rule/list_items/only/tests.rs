@@ -78,7 +78,7 @@ fn allows(policy: &Policy, body: &str) -> bool {
     while !judge.advance(usize::MAX) {}
     let judged = judge.finish();
     let content = ContentView::Judged(&judged);
-    let parts = RequestParts { headers: &Json, content, plus: PlusReading::Both };
+    let parts = RequestParts { headers: &Json, content, ..RequestParts::default() };
     matches!(policy.decide(&request.with_parts(parts), &steps), Ok(PolicyDecision::Allowed(_)))
 }
 
