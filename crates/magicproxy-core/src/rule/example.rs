@@ -69,6 +69,8 @@ impl Rule {
                 of.query.is_none() && of.form.is_none() && of.content_type.is_none()
             }
             RawRule::Text(_) | RawRule::Plugin(_) => true,
+            // Pushes, and batches of LFS in a media type of their own.
+            RawRule::Git(_) => false,
         };
         if !both.iter().all(reads_json_only) {
             return Vec::new();

@@ -294,8 +294,7 @@ impl RequestBody {
         }
         let length = size.exact().and_then(|length| usize::try_from(length).ok());
         let mut held = HeldBody::new(length, most, exchange)?;
-        let limit = self.stream.as_ref().map_or(Duration::MAX, |stream| stream.pace);
-        let pace = Pace::new(Instant::now(), limit);
+        let pace = Pace::new(Instant::now(), self.held_pace());
         loop {
             let frame = std::future::poll_fn(|context| Pin::new(&mut *self).poll_frame(context));
             let frame = tokio::time::timeout_at(pace.deadline(held.len()), frame).await;
@@ -305,6 +304,11 @@ impl RequestBody {
         let bytes = held.into_bytes();
         self.becomes_whole(bytes.clone());
         Ok(bytes)
+    }
+
+    /// Returns the time limit of a body that is held ([`Pace`]).
+    fn held_pace(&self) -> Duration {
+        self.stream.as_ref().map_or(Duration::MAX, |stream| stream.pace)
     }
 
     /// Returns the whole body, if nothing of it has to be read any more.

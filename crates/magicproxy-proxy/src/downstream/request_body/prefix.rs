@@ -9,8 +9,9 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
+use tokio::time::Instant;
 
-use super::{HeldBody, ReadError, RequestBody, SENT_PIECE_BYTES, Source};
+use super::{HeldBody, Pace, ReadError, RequestBody, SENT_PIECE_BYTES, Source};
 use crate::admission::{Holding, Shortage};
 
 /// The beginning of a body, taken from it until [`RequestBody::put_back`].
@@ -20,12 +21,15 @@ pub(crate) struct BodyPrefix {
     /// The most bytes that may be held.
     most: usize,
     has_ended: bool,
+    /// The time from which the pace of the client counts.
+    since: Instant,
 }
 
 impl BodyPrefix {
     /// Makes an empty beginning of at most `most` bytes, at the expense of the exchange's payer.
     pub(crate) fn new(most: usize, exchange: &Holding) -> Result<Self, Shortage> {
-        Ok(Self { held: HeldBody::new(None, exchange)?, most, has_ended: false })
+        let held = HeldBody::new(None, most, exchange)?;
+        Ok(Self { held, most, has_ended: false, since: Instant::now() })
     }
 
     /// Returns all bytes that were read.
@@ -49,15 +53,17 @@ impl RequestBody {
     /// end of the body, and none once the prefix is full.
     ///
     /// # Errors
-    /// The body broke off, or no more memory may be held for the client.
+    /// The body broke off or comes too slowly, or no more memory may be held for the client.
     pub(crate) async fn read_on<'p>(
         &mut self,
         prefix: &'p mut BodyPrefix,
     ) -> Result<Option<&'p [u8]>, ReadError> {
         let before = prefix.bytes().len();
+        let pace = Pace::new(prefix.since, self.held_pace());
         while !prefix.has_ended && !prefix.is_full() {
-            let frame = poll_fn(|context| Pin::new(&mut *self).poll_frame(context)).await;
-            let Some(frame) = frame else {
+            let frame = poll_fn(|context| Pin::new(&mut *self).poll_frame(context));
+            let frame = tokio::time::timeout_at(pace.deadline(before), frame).await;
+            let Some(frame) = frame.map_err(|_| ReadError::Slow)? else {
                 prefix.has_ended = true;
                 break;
             };
@@ -68,7 +74,7 @@ impl RequestBody {
                 stream.buffered_frames.push_front(Frame::data(rest));
             }
             if !piece.is_empty() {
-                prefix.held.append(&piece, prefix.most)?;
+                prefix.held.append(&piece)?;
                 return Ok(prefix.bytes().get(before..));
             }
         }
