@@ -36,16 +36,19 @@ const SOURCES: [(&str, &str); 5] = [
 const SCREEN: usize = 64;
 
 /// Flags of other programs that documents name alone in backquotes.
-const FOREIGN_FLAGS: [&str; 22] = [
+const FOREIGN_FLAGS: [&str; 26] = [
     "--access-key",
     "--all",
     "--api-url",
     "--async",
+    "--atomic",
     "--beside",
     "--cacert",
     "--document-private-items",
     "--features",
     "--fetch",
+    "--force",
+    "--force-with-lease",
     "--host",
     "--hostname",
     "--no-verify",
@@ -55,6 +58,7 @@ const FOREIGN_FLAGS: [&str; 22] = [
     "--port",
     "--program",
     "--release",
+    "--signed",
     "--target",
     "--test",
     "--user",
