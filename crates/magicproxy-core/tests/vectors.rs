@@ -13,6 +13,8 @@ mod armour;
 mod conditions;
 #[path = "vectors/decisions.rs"]
 mod decisions;
+#[path = "vectors/doors.rs"]
+mod doors;
 #[path = "vectors/exact_rules.rs"]
 mod exact_rules;
 #[path = "vectors/files.rs"]

@@ -62,7 +62,7 @@ def copyrights(house):
     texts = {path.parent.name: path.read_text() for path in (root / "usr/share/doc").glob("*/copyright")}
     equal(set(texts), wanted, "packages with a copyright file")
     named = {name for text in texts.values() for name in re.findall(r"/usr/share/common-licenses/([A-Z][A-Za-z0-9-]*(?:\.\d+)*)", text)}
-    holds(len(named) >= 3, f"hardly any licence is named: {named}")
+    holds(len(named) >= 2, f"hardly any licence is named: {named}")
     equal([name for name in sorted(named) if not (root / "usr/share/common-licenses" / name).is_file()], [], "licences without their text")
 
 
