@@ -6,6 +6,8 @@ _PATH = "/acme/tool\\.git"
 READ = (f"GET {_PATH}/info/refs", f"POST {_PATH}/git-upload-pack")
 WRITE = (f"POST {_PATH}/git-receive-pack",)
 
+# What git shows for a push that the token does not allow.
+REFUSED = "[remote rejected] HEAD -> main (magicproxy: the token does not allow this request)"
 IDENTITY = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
 
 

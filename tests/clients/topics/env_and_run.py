@@ -3,7 +3,7 @@
 import json
 import sys
 
-from git_stage import READ, WRITE, commit, done, repository, served
+from git_stage import READ, REFUSED, WRITE, commit, done, repository, served
 from harness.cases import Cases, equal, holds
 from harness.exchange import mint
 from stage import CREDENTIAL
@@ -91,7 +91,7 @@ def git_is_refused(stage):
     (work / "tool/more").write_text("more\n")
     commit(stage, work / "tool", "more")
     pushed = stage.run([*ours, "push", "origin", "HEAD:main"], cwd=work / "tool", **home(work))
-    holds(pushed.returncode != 0 and "403" in pushed.stderr, f"the push is refused: {pushed.stderr}")
+    holds(pushed.returncode != 0 and REFUSED in pushed.stderr, f"the push is refused: {pushed.stderr}")
 
 
 @CASES.case("env: bash takes the lines for git, and a renewed token counts at once")

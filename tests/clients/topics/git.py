@@ -7,7 +7,7 @@ helper. The server wants the credential as GitHub does: as the password of `x-ac
 import contextlib
 import os
 
-from git_stage import IDENTITY
+from git_stage import IDENTITY, REFUSED
 from harness.cases import Cases, equal, holds
 from matrix import Row, says
 from upstreams.git import basic
@@ -65,7 +65,7 @@ def large_push(stage):
     equal(listed.stdout.split(), ["README", "noise"], "what was pushed")
 
 
-@CASES.case("git with a token that may read is refused a push, and shows the 403")
+@CASES.case("git with a token that may read is refused a push, and shows why")
 def no_push(stage):
     repository = stage.github.new_repository("read")
     token = stage.github.git_token(*rules("read"))
@@ -75,7 +75,7 @@ def no_push(stage):
         work.must("clone", work.url, "tool")
         commit(work, "more")
         pushed = work.git("push", "origin", "HEAD:main", tree="tool")
-    holds(pushed.returncode != 0 and "403" in pushed.stderr, f"the push was refused: {pushed.stderr}")
+    holds(pushed.returncode != 0 and REFUSED in pushed.stderr, f"the push was refused: {pushed.stderr}")
     holds(not any(line.startswith("POST") and "receive-pack" in line for line, _ in requests), f"no push reached the server: {requests}")
     equal(stage.run(["git", "rev-list", "--count", "main"], cwd=repository).stdout, "1\n", "commits at the server")
 
