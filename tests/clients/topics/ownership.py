@@ -179,7 +179,8 @@ def powerdns_is_bounded(dns, token, own, changes=2):
     dns.forget()
     for how in (REPLACED, EMPTIED, DELETED):
         refused(powerdns(dns.owning, token, change(how, ZONE, "MX")), "not_allowed", f"{how} of MX")
-        for name in (FOREIGN, FOREIGN.upper(), FOREIGN.rstrip("."), OTHER):
+        refused(powerdns(dns.owning, token, change(how, FOREIGN.upper(), "TXT")), "not_allowed", f"{how} of a name in capitals")
+        for name in (FOREIGN, FOREIGN.rstrip("."), OTHER):
             refused(powerdns(dns.owning, token, change(how, name, "TXT")), "not_owned", f"{how} of {name}")
     for how in (EMPTIED, DELETED):
         refused(powerdns(dns.owning, token, change(how, own, "TXT")), "not_owned", f"{how} of its own, once more")
