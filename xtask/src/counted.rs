@@ -52,6 +52,11 @@ impl Counts {
         self.system_calls.get(WAIT).copied().unwrap_or(0)
     }
 
+    /// Returns the instructions that the process executed.
+    pub(crate) fn instructions(&self) -> u64 {
+        self.instructions
+    }
+
     /// Returns the instructions, the allocations, the system calls without the waits, and the clock
     /// readings.
     pub(crate) fn figures(&self) -> [u64; 4] {
@@ -110,10 +115,8 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn new(port: u16, token: &str, connections: usize) -> Result<Load> {
-        let request = format!(
-            "GET /repos/acme/rocket/issues HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n\r\n"
-        );
+    /// Connects, and takes a whole request, which every connection repeats.
+    pub(crate) fn new(port: u16, request: String, connections: usize) -> Result<Load> {
         let connect = |_| TcpStream::connect(("127.0.0.1", port)).context("cannot reach the proxy");
         Ok(Load { request, connections: (0..connections).map(connect).collect::<Result<_>>()? })
     }

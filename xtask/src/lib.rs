@@ -4,6 +4,7 @@
 mod attack;
 mod bench;
 mod compile;
+mod conditioned;
 mod counted;
 mod debian;
 mod dist;

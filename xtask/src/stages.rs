@@ -46,7 +46,7 @@ pub(crate) const TEST: &[Stage] = &[
     stage("release", "the binary that later stages run, with plugins", unit::release),
     stage("smoke", "`demo` and a first `serve` keep the README's promise", smoke::run),
     stage("deploy", "the files of `deploy/`, each as its program reads it", packages::deploy),
-    stage("costs", "instructions, allocations and system calls of a warm request", costs::run),
+    stage("costs", "instructions, allocations and system calls of warm requests", costs::run),
     stage("metrics", "Prometheus reads the metrics; its alerts are tested", scripts::metrics),
     stage("fuzz", "each fuzz target for 20 seconds", fuzz::run),
     stage("interop", "tokens, keys and configuration of the Python program", scripts::interop),

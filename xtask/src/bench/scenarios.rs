@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::servers::{BESIDE, Server, Servers, Tokens};
+use crate::conditioned;
 
 /// A line of the plan.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,10 @@ enum Load {
     /// The small load with a token of ten scopes with 1,000 rules each, of which the last scope
     /// allows the request.
     ManyScopes,
+    /// The small load with two query parameters, each of which has a condition.
+    Query,
+    /// `POST`, 2 KiB of JSON with conditions, 1,024 bytes of JSON back.
+    Json,
     /// `GET`, 1 MiB.
     Down,
     /// `POST`, 1 MiB.
@@ -69,7 +74,7 @@ const fn scenario(
     Scenario { name, connections, load, servers }
 }
 
-pub(crate) const SCENARIOS: [Scenario; 14] = [
+pub(crate) const SCENARIOS: [Scenario; 16] = [
     scenario("1 KiB, c=1", 1, Load::Small, WITH_DIRECT),
     scenario("1 KiB, c=32", 32, Load::Small, WITH_ALL),
     scenario("1 KiB, c=256", 256, Load::Small, WITH_VARIANTS),
@@ -78,6 +83,8 @@ pub(crate) const SCENARIOS: [Scenario; 14] = [
     scenario("cold v2 tokens, c=32", 32, Load::SealedTokens, &["forgetful"]),
     scenario("1,000 rules, c=32", 32, Load::ManyRules, &PEERS),
     scenario("10,000 rules, c=32", 32, Load::ManyScopes, &["nginx", "haproxy", "many scopes"]),
+    scenario("query conditions, c=32", 32, Load::Query, &PEERS),
+    scenario("2 KiB of JSON, c=32", 32, Load::Json, &PEERS),
     scenario("TLS, c=32", 32, Load::Tls, &PEERS),
     scenario("HTTP/2 in TLS, c=8", 8, Load::Http2, &PEERS),
     scenario("TLS upstream, c=32", 32, Load::SecureUpstream, &PEERS),
@@ -114,6 +121,7 @@ impl Scenario {
             Load::Down => "/big",
             Load::Up => "/upload",
             Load::Stream => "/huge",
+            Load::Query => conditioned::QUERY,
             _ => "/repos/acme/rocket/issues",
         }
     }
@@ -124,6 +132,8 @@ impl Scenario {
             Load::ManyTokens | Load::SealedTokens => None,
             Load::ManyRules => Some(&tokens.of_scope),
             Load::ManyScopes => Some(&tokens.of_scopes),
+            Load::Query => Some(&tokens.of_query),
+            Load::Json => Some(&tokens.of_json),
             Load::SecureUpstream => Some(&tokens.onward),
             _ => Some(&tokens.one),
         }
@@ -134,7 +144,10 @@ impl Scenario {
         let text = match self.load {
             Load::ManyTokens => rotating(&servers.tokens.many, self.path()),
             Load::SealedTokens => rotating(&servers.tokens.sealed, self.path()),
-            Load::Up => POSTING.to_owned(),
+            Load::Up => posting("application/octet-stream", "string.rep(\"x\", 1024 * 1024)"),
+            Load::Json => {
+                posting("application/json", &format!("[[{}]]", conditioned::content(2048)))
+            }
             _ => String::new(),
         };
         let file = servers.folder.join(format!("{:?}.lua", self.load));
@@ -147,8 +160,12 @@ impl Scenario {
 const DONE: &str = "done = function(summary, latency)\n  \
                     io.write(string.format(\"     99.9%%    %.2fus\\n\", latency:percentile(99.9)))\nend\n";
 
-const POSTING: &str = "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/octet-stream\"\n\
-                       wrk.body = string.rep(\"x\", 1024 * 1024)\n";
+/// Returns a script that sends a body, which is written in Lua.
+fn posting(media_type: &str, body: &str) -> String {
+    format!(
+        "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"{media_type}\"\nwrk.body = {body}\n"
+    )
+}
 
 /// Returns a script that sends the tokens in turn. The requests are made before the load begins.
 pub(super) fn rotating(tokens: &[String], path: &str) -> String {

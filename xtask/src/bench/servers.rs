@@ -6,10 +6,11 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::idle::Idle;
 use super::peers;
+use crate::conditioned;
 use crate::log::Log;
 use crate::workspace::{Workspace, which};
 use crate::{http, process};
@@ -72,6 +73,10 @@ pub(crate) struct Tokens {
     pub(crate) of_scope: String,
     /// A token with the names of ten scopes of 1,000 rules.
     pub(crate) of_scopes: String,
+    /// A token with conditions on a query.
+    pub(crate) of_query: String,
+    /// A token with conditions on a body of JSON.
+    pub(crate) of_json: String,
     pub(crate) many: Vec<String>,
     /// Tokens of version 2.
     pub(crate) sealed: Vec<String>,
@@ -95,6 +100,8 @@ impl Tokens {
             one: mint(proxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
             of_scope: mint(proxy.port, &json!({ "token": CREDENTIAL, "scopes": [SCOPE] }))?,
             of_scopes: mint(many.port, &json!({ "token": CREDENTIAL, "scopes": scopes }))?,
+            of_query: mint(proxy.port, &conditioned_by(conditioned::query_rule()))?,
+            of_json: mint(proxy.port, &conditioned_by(conditioned::json_rule()))?,
             many: many_tokens(proxy)?,
             sealed: sealed_tokens(workspace, log, folder, proxy, program)?,
             onward: mint(
@@ -467,6 +474,11 @@ fn start_with(
     Ok(server)
 }
 
+/// Returns the body of a mint request with one rule.
+fn conditioned_by(rule: Value) -> Value {
+    json!({ "token": CREDENTIAL, "allowed": [rule] })
+}
+
 fn many_tokens(proxy: &Server) -> Result<Vec<String>> {
     (0..MANY).map(|_| mint(proxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES }))).collect()
 }
@@ -508,7 +520,7 @@ fn sealed_tokens(
     (0..MANY_SEALED).map(mint).collect()
 }
 
-fn mint(port: u16, request: &serde_json::Value) -> Result<String> {
+fn mint(port: u16, request: &Value) -> Result<String> {
     let response = http::post_json(port, "/__magictoken", &request.to_string())?;
     anyhow::ensure!(
         response.status == 200,

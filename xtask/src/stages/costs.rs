@@ -1,5 +1,5 @@
-//! The stage that counts the costs of a warm request. Counts, unlike times, are the same on a busy
-//! machine, so a limit can be enforced.
+//! The stage that counts the costs of warm requests: a plain one, and two that are decided by
+//! conditions. Counts, unlike times, are the same on a busy machine, so a limit can be enforced.
 //!
 //! The proxy runs under valgrind, and counting begins after every connection has been used.
 
@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::Child;
 
 use anyhow::{Context, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::conditioned;
 use crate::counted::{Counts, Load};
 use crate::log::Log;
 use crate::stage::Report;
@@ -19,14 +20,37 @@ use crate::{debian, http, process};
 const CONNECTIONS: usize = 32;
 const ROUNDS: usize = 30;
 
-/// The greatest allowed cost of a request, a little above the present cost, so that one more of
+/// What is counted of a request, in the order of [`Counts::figures`].
+const COUNTED: [&str; 4] = ["instructions", "allocations", "system calls", "clock readings"];
+
+/// A request whose costs have limits: a little above the present costs, so that one more of
 /// anything fails.
-const LIMITS: [(&str, f64); 4] = [
-    ("instructions", 64_600.0),
-    ("allocations", 14.6),
-    ("system calls", 4.4),
-    ("clock readings", 9.7),
-];
+struct Limited {
+    name: &'static str,
+    kind: Kind,
+    limits: [f64; 4],
+}
+
+const PLAIN: Limited =
+    Limited { name: "a request", kind: Kind::Plain, limits: [64_600.0, 14.6, 4.4, 9.7] };
+const QUERY: Limited = Limited {
+    name: "a request with conditions on its query",
+    kind: Kind::Query,
+    limits: [76_000.0, 24.2, 4.4, 9.7],
+};
+const BODY: Limited = Limited {
+    name: "a request with conditions on 2 KiB of JSON",
+    kind: Kind::Body(SHORT),
+    limits: [212_000.0, 36.9, 6.9, 16.1],
+};
+
+/// The greatest allowed instructions for each further byte of a body of JSON with conditions: to
+/// receive, hold, judge and send it.
+const INSTRUCTIONS_A_BYTE: f64 = 45.4;
+
+/// The lengths of two bodies. What the longer takes beyond the shorter is the cost of its bytes.
+const SHORT: usize = 2 * 1024;
+const LONG: usize = 16 * 1024;
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     if !cfg!(target_arch = "x86_64") {
@@ -38,27 +62,73 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     );
     debian::ensure(workspace, log, "valgrind", "valgrind")?;
     let bench = Bench::start(workspace, log)?;
-    let taken = bench.counted(workspace, log)?;
-    log.line(&format!("{taken:#?}"))?;
-    let of_each = |count: u64| count as f64 / (CONNECTIONS * ROUNDS) as f64;
     let mut report = Report::default();
-    for ((name, limit), count) in LIMITS.into_iter().zip(taken.figures()) {
-        let each = of_each(count);
-        report.tally = report.tally.plus(Tally::one(each <= limit));
-        report.notes.push(format!("{each:.1} {name} a request, at most {limit}"));
+    for limited in [PLAIN, QUERY] {
+        bench.limited(workspace, log, &limited, &mut report)?;
     }
-    // The number of events that one wait brings depends on timing, so waits have no limit.
-    report
-        .notes
-        .push(format!("{:.2} waits for events a request, without a limit", of_each(taken.waits())));
+    let short = bench.limited(workspace, log, &BODY, &mut report)?;
+    let long = bench.counted(workspace, log, Kind::Body(LONG))?;
+    log.line(&format!("{LONG} bytes of JSON: {long:#?}"))?;
+    let more = long.instructions().saturating_sub(short.instructions());
+    let each = of_each(more) / (LONG - SHORT) as f64;
+    hold(&mut report, each, INSTRUCTIONS_A_BYTE, "instructions a byte of JSON");
     Ok(report)
 }
 
-/// The upstream, running throughout, and the port and token that all proxies of the stage share.
+fn of_each(count: u64) -> f64 {
+    count as f64 / (CONNECTIONS * ROUNDS) as f64
+}
+
+fn hold(report: &mut Report, cost: f64, limit: f64, name: &str) {
+    report.tally = report.tally.plus(Tally::one(cost <= limit));
+    report.notes.push(format!("{cost:.1} {name}, at most {limit}"));
+}
+
+/// A kind of request, and of the token that it has.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// A `GET` by a rule without conditions.
+    Plain,
+    /// The same `GET` with a query of two parameters, each with a condition.
+    Query,
+    /// A `POST` of so many bytes of JSON, with a condition on each member.
+    Body(usize),
+}
+
+impl Kind {
+    /// Returns the token's rule.
+    fn rule(self) -> Value {
+        match self {
+            Kind::Plain => json!("GET /repos/[^/]+/[^/]+/issues"),
+            Kind::Query => conditioned::query_rule(),
+            Kind::Body(_) => conditioned::json_rule(),
+        }
+    }
+
+    /// Writes the whole request.
+    fn request(self, port: u16, token: &str) -> String {
+        let path = "/repos/acme/rocket/issues";
+        let (method, path, body) = match self {
+            Kind::Plain => ("GET", path, String::new()),
+            Kind::Query => ("GET", conditioned::QUERY, String::new()),
+            Kind::Body(length) => ("POST", path, conditioned::content(length)),
+        };
+        let fields = if body.is_empty() {
+            String::new()
+        } else {
+            format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
+        };
+        format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\
+             Authorization: Bearer {token}\r\n{fields}\r\n{body}"
+        )
+    }
+}
+
+/// The upstream, running throughout, and its port.
 struct Bench {
     upstream: Running,
     port: u16,
-    token: String,
 }
 
 struct Running(Child);
@@ -77,20 +147,43 @@ impl Bench {
         command.arg(format!("127.0.0.1:{port}")).stdout(log.handle()?).stderr(log.handle()?);
         let mut upstream = Running(command.spawn().context("cannot start the upstream")?);
         http::wait_for(port, &mut upstream.0)?;
-        let mut bench = Bench { upstream, port, token: String::new() };
-        // The keys are made outside of valgrind, because making keys under valgrind takes long.
-        let (proxy, proxy_port) = bench.proxy(workspace, log, &[])?;
-        let request = json!({ "token": "ghp_0123456789abcdefghijklmnopqrstuvwxyz", "allowed": ["GET /repos/[^/]+/[^/]+/issues"] });
-        let response = http::post_json(proxy_port, "/__magictoken", &request.to_string())?;
+        Ok(Bench { upstream, port })
+    }
+
+    /// Counts a request's costs, and reports whether they are within their limits.
+    fn limited(
+        &self,
+        workspace: &Workspace,
+        log: &mut Log,
+        limited: &Limited,
+        report: &mut Report,
+    ) -> Result<Counts> {
+        let taken = self.counted(workspace, log, limited.kind)?;
+        log.line(&format!("{}: {taken:#?}", limited.name))?;
+        for ((name, limit), count) in COUNTED.iter().zip(limited.limits).zip(taken.figures()) {
+            hold(report, of_each(count), limit, &format!("{name} {}", limited.name));
+        }
+        // The number of events that one wait brings depends on timing, so waits have no limit.
+        report.notes.push(format!(
+            "{:.2} waits for events {}, without a limit",
+            of_each(taken.waits()),
+            limited.name
+        ));
+        Ok(taken)
+    }
+
+    /// Mints a token for a kind of request, with keys that all proxies of the stage share.
+    fn mint(&self, workspace: &Workspace, log: &Log, kind: Kind) -> Result<String> {
+        let (_proxy, port) = self.proxy(workspace, log, &[])?;
+        let request = json!({ "token": "ghp_0123456789abcdefghijklmnopqrstuvwxyz", "allowed": [kind.rule()] });
+        let response = http::post_json(port, "/__magictoken", &request.to_string())?;
         anyhow::ensure!(
             response.status == 200,
             "minting answered {}: {}",
             response.status,
             response.body
         );
-        response.body.trim().clone_into(&mut bench.token);
-        drop(proxy);
-        Ok(bench)
+        Ok(response.body.trim().to_owned())
     }
 
     /// Starts a proxy with one worker and without a log. `prefix` is the command in front, such as
@@ -116,7 +209,9 @@ impl Bench {
     }
 
     /// Counts the cost of [`ROUNDS`] requests on each connection.
-    fn counted(&self, workspace: &Workspace, log: &mut Log) -> Result<Counts> {
+    fn counted(&self, workspace: &Workspace, log: &mut Log, kind: Kind) -> Result<Counts> {
+        // The first proxy makes the keys, outside of valgrind, where that takes long.
+        let token = self.mint(workspace, log, kind)?;
         let file = |name: &str| workspace.target.join("xtask/costs").join(name);
         let (profile, trace) = (file("profile"), file("trace"));
         let valgrind = [
@@ -128,7 +223,7 @@ impl Bench {
             format!("--log-file={}", trace.display()),
         ];
         let (mut proxy, port) = self.proxy(workspace, log, &valgrind)?;
-        let mut load = Load::new(port, &self.token, CONNECTIONS)?;
+        let mut load = Load::new(port, kind.request(port, &token), CONNECTIONS)?;
         load.run(2)?;
         log.must(
             workspace.command("callgrind_control").args(["--instr=on", &proxy.0.id().to_string()]),
